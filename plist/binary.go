@@ -1,6 +1,7 @@
 package plist
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -111,6 +112,11 @@ func (l *binaryList) measure(id uint64, depth int) (measure, error) {
 	}
 	if l.footprint += body - off + size; l.footprint > len(l.data) {
 		return measure{}, fail(off, "objects overlap")
+	}
+	if l.data[off]>>4 == 0x5 {
+		if i := bytes.IndexFunc(l.data[body:body+size], func(r rune) bool { return r >= 0x80 }); i >= 0 {
+			return measure{}, fail(body+i, "byte %#02x in an ASCII string", l.data[body+i])
+		}
 	}
 	m := measure{values: 1}
 	if refs > 0 {

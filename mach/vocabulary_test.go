@@ -83,7 +83,7 @@ func TestWellKnown(t *testing.T) {
 		{Option(0x03000002).String(), "MACH_RCV_MSG|MACH_RCV_TRAILER_TYPE(0)|MACH_RCV_TRAILER_ELEMENTS(3)"},
 		{KernReturn(0x10000003).String(), "MACH_SEND_INVALID_DEST"},
 		{KernReturn(0x10004004).String(), "MACH_RCV_TOO_LARGE"},
-		{KernReturn(0x1000280b - 0x0b + 0x0c + 0x4000).String(), "MACH_RCV_BODY_ERROR|MACH_MSG_IPC_SPACE|MACH_MSG_IPC_KERNEL"},
+		{KernReturn(0x1000680c).String(), "MACH_RCV_BODY_ERROR|MACH_MSG_IPC_SPACE|MACH_MSG_IPC_KERNEL"},
 		{KernReturn(-304).String(), "MIG_BAD_ARGUMENTS"},
 		{KernReturn(53).Error(), "denied by policy (KERN_DENIED)"},
 		{KernReturn(999).Error(), "kern_return_t(0x3e7)"},

@@ -27,20 +27,20 @@ type Inputs struct {
 	Signature *Signature // nil where there is none
 	Profile   *Profile   // the provisioning profile beside the program, or the input itself
 
-	Arch      string // arm64, arm64e, x86_64
-	Platform  string // an OS name, as built for; "Mac Catalyst"; "" where unknown
-	Simulator bool   // built for a simulator
-	MinOS     OS     // deployment target; zero where unknown
-	OS        OS     // judge as this version does; zero: the newest
+	Arch      string   // arm64, arm64e, x86_64
+	Platform  string   // an OS name, as built for; "Mac Catalyst"; "" where unknown
+	Simulator bool     // built for a simulator
+	MinOS     rules.OS // deployment target; zero where unknown
+	OS        rules.OS // judge as this version does; zero: the newest
 }
 
 // runsOn returns the system that the decision is for.
-func (in Inputs) runsOn() OS {
+func (in Inputs) runsOn() rules.OS {
 	o := in.OS
-	if o.Name == "" {
-		o.Name = in.Platform
-		if o.Name == "Mac Catalyst" {
-			o.Name = "macOS"
+	if o.Platform == "" {
+		o.Platform = in.Platform
+		if o.Platform == "Mac Catalyst" {
+			o.Platform = "macOS"
 		}
 	}
 	return o
@@ -57,7 +57,7 @@ func (in Inputs) Effective() (*Set, string) {
 		return in.DER, "the signature has DER entitlements"
 	case in.XML != nil:
 		if in.needsDER() {
-			return nil, "the signature has XML entitlements and no DER; " + in.runsOn().Name + " does not read them"
+			return nil, "the signature has XML entitlements and no DER; " + in.runsOn().Platform + " does not read them"
 		}
 		return in.XML, "the signature has XML entitlements and no DER"
 	case in.Plist != nil:
@@ -71,8 +71,8 @@ func (in Inputs) Effective() (*Set, string) {
 }
 
 func (in Inputs) needsDER() bool {
-	switch in.runsOn().Name {
-	case "iOS", "iPadOS", "tvOS", "watchOS", "visionOS":
+	switch in.runsOn().Platform {
+	case "iOS", "tvOS", "watchOS", "visionOS":
 		return !in.Simulator
 	}
 	return false
@@ -179,7 +179,7 @@ func Decide(in Inputs) Decision {
 			"the kernel takes code for a platform binary only where its trust caches hold it")
 	} else {
 		d.restrictions(set, os)
-		if d.Line == LineNothing && in.Signature.HardenedRuntime() && os.mac() && !os.before(26, 0) {
+		if d.Line == LineNothing && in.Signature.HardenedRuntime() && os.Platform == "macOS" && !before(os, 26, 0) {
 			d.Level, d.Line = rules.LevelHardenedRuntime, LineHardenedRuntime
 			d.Why = "no key; the code directory asks for the hardened runtime, which on macOS gives the lowest level"
 		}
@@ -195,17 +195,17 @@ func Decide(in Inputs) Decision {
 }
 
 // restrictions is lines 3 to 5 of the list, for code that is no platform binary.
-func (d *Decision) restrictions(set *Set, os OS) {
+func (d *Decision) restrictions(set *Set, os rules.OS) {
 	str, hasStr := set.Get(KeyRestrictionsString)
 	plain, hasPlain := set.Get(KeyRestrictions)
 	var ignored []string
-	if hasStr && os.before(26, 4) {
-		ignored = append(ignored, KeyRestrictionsString+" is unknown to "+os.String()+
+	if hasStr && before(os, 26, 4) {
+		ignored = append(ignored, KeyRestrictionsString+" is unknown to "+describeOS(os)+
 			", which ignores it (first known in 26.4)")
 		hasStr = false
 	}
-	if hasPlain && os.before(26, 0) {
-		ignored = append(ignored, KeyRestrictions+" is unknown to "+os.String()+
+	if hasPlain && before(os, 26, 0) {
+		ignored = append(ignored, KeyRestrictions+" is unknown to "+describeOS(os)+
 			", which ignores it (first known in 26.0)")
 		hasPlain = false
 	}
@@ -215,9 +215,9 @@ func (d *Decision) restrictions(set *Set, os OS) {
 	case hasPlain:
 		d.Level, d.Version, d.Line, d.Key, d.At = rules.Level2, 2, LineIntegerKey, plain.Key, plain.At
 		d.Why = fmt.Sprintf("%s is present; any value, here %s, gives version 2", plain.Key, plain.Value)
-		if os.before(26, 4) && (plain.Value.Kind != KindInteger || plain.Value.Int.Sign() <= 0) {
+		if before(os, 26, 4) && (plain.Value.Kind != KindInteger || plain.Value.Int.Sign() <= 0) {
 			d.Unverified = append(d.Unverified,
-				"how "+os.String()+" reads this value; the newest kernel takes any")
+				"how "+describeOS(os)+" reads this value; the newest kernel takes any")
 		}
 	case isBrowser:
 		d.Level, d.Version, d.Line, d.Key, d.At = rules.Level1, 1, LineBrowserEngine, browser.Key, browser.At
@@ -230,7 +230,7 @@ func (d *Decision) restrictions(set *Set, os OS) {
 	}
 }
 
-func (d *Decision) stringKey(e Entry, os OS) {
+func (d *Decision) stringKey(e Entry, os rules.OS) {
 	d.Key, d.At = e.Key, e.At
 	n, lenient, err := parseRestrictions(e.Value)
 	if err != nil {
@@ -241,9 +241,9 @@ func (d *Decision) stringKey(e Entry, os OS) {
 	d.Why = fmt.Sprintf("%s is %s: version %d", e.Key, e.Value, n)
 	if n >= 3 {
 		d.Level = rules.Level3
-		if os.before(27, 0) {
+		if before(os, 27, 0) {
 			d.Unverified = append(d.Unverified,
-				"whether "+os.String()+" already tells version 3 from 2; the newest public kernel does")
+				"whether "+describeOS(os)+" already tells version 3 from 2; the newest public kernel does")
 		}
 	}
 	if lenient {
@@ -271,8 +271,8 @@ func claims(set *Set, key string) (Entry, bool) {
 }
 
 // hardenedProcess mirrors what load_machfile and imgact_setup_runtime_mitigations do with the Enhanced Security keys.
-func (d *Decision) hardenedProcess(set *Set, os OS) {
-	if os.before(26, 0) {
+func (d *Decision) hardenedProcess(set *Set, os rules.OS) {
+	if before(os, 26, 0) {
 		return
 	}
 	_, isCurrent := claims(set, KeyHardenedProcess)
@@ -294,7 +294,7 @@ func (d *Decision) hardenedProcess(set *Set, os OS) {
 		return
 	}
 	d.HardenedVersion = latestHardenedVersion
-	if e, ok := set.Get(KeyVersionString); ok && !os.before(26, 4) {
+	if e, ok := set.Get(KeyVersionString); ok && !before(os, 26, 4) {
 		n, _, err := parseNumber(e.Value)
 		if err != nil {
 			d.HardenedVersion = 0
@@ -327,11 +327,11 @@ func (d *Decision) effects(set *Set) {
 	}
 }
 
-func (d *Decision) exemptions(in Inputs, os OS) {
+func (d *Decision) exemptions(in Inputs, os rules.OS) {
 	if in.Simulator {
 		d.Exempt = append(d.Exempt, "a simulator process: the kernel of the Mac applies no Mach restriction to it")
 	}
-	if in.Arch == "x86_64" && !in.Simulator && (os.mac() || os.Name == "") {
+	if in.Arch == "x86_64" && !in.Simulator && (os.Platform == "macOS" || os.Platform == "") {
 		d.Exempt = append(d.Exempt,
 			"translated by Rosetta on Apple silicon: then no Mach restriction applies; on an Intel Mac they do")
 	}

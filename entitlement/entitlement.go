@@ -63,7 +63,7 @@ type Entry struct {
 type Set struct {
 	Format   Format
 	Entries  []Entry
-	Repeated []Entry // earlier occurrences that a later one replaced
+	Repeated []Entry // earlier occurrences that a later one replaced, without their values
 }
 
 // Get returns the entry of key. A nil set has no entries.

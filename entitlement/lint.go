@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"portcullis.dev/rules"
 )
 
 // Severity grades an [Issue].
@@ -60,7 +62,7 @@ func rank(s Severity) int {
 
 type linter struct {
 	in     Inputs
-	os     OS
+	os     rules.OS
 	set    *Set
 	issues []Issue
 }
@@ -123,14 +125,14 @@ func (l *linter) stringKey() {
 		l.add("string-key-level", SeverityNote, e, "", "%s is %s: level 3, stricter than the 2 that Apple documents",
 			e.Key, e.Value)
 	}
-	if min := l.in.MinOS; err == nil && min.before(26, 4) && !l.set.Has(KeyRestrictions) {
+	if min := l.in.MinOS; err == nil && before(min, 26, 4) && !l.set.Has(KeyRestrictions) {
 		why := "systems before 26.4 ignore it, and the program runs there without the restrictions"
 		fix := ""
-		if !min.before(26, 0) {
+		if !before(min, 26, 0) {
 			why += "; the integer key beside it covers 26.0 to 26.3"
 			fix = plistLines(pairRestrictions, pairRestrictionsInt)
 		}
-		l.add("string-key-old-system", SeverityNote, e, fix, "%s, and the deployment target is %s: %s", e.Key, min, why)
+		l.add("string-key-old-system", SeverityNote, e, fix, "%s, and the deployment target is %s: %s", e.Key, describeOS(min), why)
 	}
 }
 
@@ -153,16 +155,16 @@ func (l *linter) plainKey() {
 	}
 	min := l.in.MinOS
 	switch {
-	case hasString && (min.Major == 0 || min.before(26, 4)):
+	case hasString && (min.Major == 0 || before(min, 26, 4)):
 		l.add("both-keys", SeverityNote, e, "", "%s beside %s: from 26.4 on the string wins, 26.0 to 26.3 read the integer "+
 			"alone", e.Key, KeyRestrictionsString)
 	case hasString:
 		l.add("both-keys", SeverityWarning, e, plistLines(pairRestrictions), "%s beside %s: the string wins on every "+
-			"system from the deployment target %s on; remove the integer", e.Key, KeyRestrictionsString, min)
-	case min.Major != 0 && !min.before(26, 0) && min.before(26, 4):
+			"system from the deployment target %s on; remove the integer", e.Key, KeyRestrictionsString, describeOS(min))
+	case min.Major != 0 && !before(min, 26, 0) && before(min, 26, 4):
 		l.add("integer-key", SeverityWarning, e, plistLines(pairRestrictions, pairRestrictionsInt),
 			"%s is deprecated: Xcode 26.4 writes the -string key, which 26.4 and later prefer; systems 26.0 to 26.3 know "+
-				"the integer alone, so with the deployment target %s keep both", e.Key, min)
+				"the integer alone, so with the deployment target %s keep both", e.Key, describeOS(min))
 	default:
 		l.add("integer-key", SeverityWarning, e, plistLines(pairRestrictions),
 			"%s is deprecated: Xcode 26.4 replaces it by the -string key. Profiles allow the string \"*\", which an "+

@@ -29,9 +29,9 @@ func (l *linter) forms() {
 			continue
 		}
 		for _, r := range s.Repeated {
-			now, _ := s.Get(r.Key)
-			l.add("repeated-key", SeverityWarning, r, "", "%s stands twice, %s here and %s at %s; which one counts depends on "+
-				"the reader", r.Key, r.Value, now.Value, now.At)
+			last, _ := s.Get(r.Key)
+			l.add("repeated-key", SeverityWarning, r, "", "%s stands here and again on %s; which one counts depends on the "+
+				"reader", r.Key, last.At)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (l *linter) unknownKeys() {
 			limit = max(2, (len(e.Key)-len(hardenedPrefix))/4)
 		}
 		switch {
-		case slips <= limit:
+		case near != "" && slips <= limit:
 			v := e.Value
 			if near == KeyRestrictionsString {
 				v = String("2")

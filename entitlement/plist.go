@@ -81,12 +81,12 @@ func makeSet(data []byte, format Format, dict map[string]any) (*Set, error) {
 			if !ok {
 				continue
 			}
-			e := Entry{kl.key, v, Origin{Format: format, Line: kl.line}}
+			at := Origin{Format: format, Line: kl.line}
 			if slices.ContainsFunc(lines[i+1:], func(later keyLine) bool { return later.key == kl.key }) {
-				set.Repeated = append(set.Repeated, e)
+				set.Repeated = append(set.Repeated, Entry{Key: kl.key, At: at})
 				continue
 			}
-			set.Entries = append(set.Entries, e)
+			set.Entries = append(set.Entries, Entry{kl.key, v, at})
 			delete(values, kl.key)
 		}
 	}

@@ -75,18 +75,20 @@ func (l *linter) add(id string, s Severity, e Entry, fix, format string, args ..
 func plistLines(pairs ...Pair) string {
 	var b strings.Builder
 	for _, p := range pairs {
-		fmt.Fprintf(&b, "<key>%s</key>\n", p.Key)
+		fmt.Fprintf(&b, "<key>%s</key>\n", escape(p.Key))
 		switch p.Value.Kind {
 		case KindBool:
 			fmt.Fprintf(&b, "<%t/>\n", p.Value.Bool)
 		case KindInteger:
 			fmt.Fprintf(&b, "<integer>%s</integer>\n", p.Value.Int)
 		default:
-			fmt.Fprintf(&b, "<string>%s</string>\n", p.Value.Str)
+			fmt.Fprintf(&b, "<string>%s</string>\n", escape(p.Value.Str))
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
+
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 
 var (
 	pairRestrictions    = Pair{KeyRestrictionsString, String("2")}

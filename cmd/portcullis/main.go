@@ -1,0 +1,83 @@
+// Command portcullis makes software conform to Apple's Mach IPC security restrictions, without a Mac: it predicts which
+// calls of a program the kernel will kill, and explains crash reports of programs that were killed.
+//
+// The command line has no logic of its own. Each verb has a file here that reads flags, calls the package which does
+// the work, and prints with the renderers of package finding.
+//
+// What scripts may rely on: results go to standard output, everything else to standard error as lines that begin with
+// "portcullis: error: ", "portcullis: hint: " or "portcullis: warning: "; the exit codes are those of [exitError].
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// commands lists the verbs in the order in which help prints them.
+var commands = []func() *cobra.Command{
+	newVersionCommand,
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteC()
+	return report(stderr, cmd, args, err)
+}
+
+// newRootCommand builds the whole tree of commands anew, so that tests may run it more than once.
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "portcullis",
+		Short:         "conform to Apple's Mach IPC security restrictions, without a Mac",
+		Long:          rootLong,
+		Example:       rootExample,
+		Args:          cobra.ArbitraryArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args)
+		},
+	}
+	root.SetFlagErrorFunc(badFlag)
+	root.SuggestionsMinimumDistance = 2
+	addColorFlag(root)
+	for _, make := range commands {
+		root.AddCommand(make())
+	}
+	finishHelp(root)
+	markStarted(root)
+	return root
+}
+
+const rootLong = `Portcullis makes software conform to Apple's Mach IPC security restrictions, and works without a Mac.
+
+A process that carries the entitlement com.apple.security.hardened-process.platform-restrictions is killed with
+EXC_GUARD when it misuses Mach IPC. Portcullis meets a violation where you meet it:
+
+  before shipping   portcullis check predicts the kills from the binaries
+  while testing     portcullis entitlements says which restrictions a build will live under
+  after a crash     portcullis explain says which call was at fault and what to write instead`
+
+const rootExample = `  # before shipping: read a bundle, an archive or a folder
+  portcullis check MyApp.app
+
+  # while testing: the level this build runs at, and the line that decides it
+  portcullis entitlements MyApp.app
+
+  # after a crash: a report, a folder of them, or text pasted on standard input
+  portcullis explain MyApp-2026-01-31-120000.ips
+
+  # what a number from a report or a log means
+  portcullis rules 2305843037130981377`

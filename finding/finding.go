@@ -78,6 +78,7 @@ type Finding struct {
 	Evidence   []string          `json:"evidence,omitempty"`  // what was seen, in order, one fact each
 	Backtrace  []string          `json:"backtrace,omitempty"` // the faulting thread, short
 	SDK        *SDK              `json:"sdk,omitempty"`
+	Chain      []string          `json:"chain,omitempty"` // who loads the image: the program first, its level behind it
 	Message    string            `json:"message"`
 	Remedy     string            `json:"remedy,omitempty"`
 	Help       string            `json:"help,omitempty"` // page of the documentation

@@ -11,7 +11,7 @@ var ErrNotMachO = errors.New("not a Mach-O file")
 // FormatError says what is wrong with a file, and where.
 type FormatError struct {
 	Offset int64  // in the file, in bytes
-	Member string // archive member or fileset entry it lies in; empty outside of those
+	Member string // archive member it lies in; empty outside of archives
 	Arch   string // slice it lies in; empty where there is none or it is not known
 	What   string // the cause: lower case, no full stop
 	Err    error  // a sentinel such as ErrNotMachO, or nil

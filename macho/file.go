@@ -176,25 +176,14 @@ func isBitcode(data []byte) bool {
 	return false
 }
 
-// readImage reads the Mach-O header at the start of data, and the images inside where it is a file set.
+// readImage reads the image that data is.
 func (f *File) readImage(data []byte, base int64, member string) {
-	m, err := newImage(data, 0, base, member)
+	m, err := newImage(data, base, member)
 	if err != nil {
 		f.fail(err, member)
 		return
 	}
 	f.Images = append(f.Images, m)
-	for _, e := range m.entries {
-		sub, err := newImage(data, e.off, base, e.name)
-		if err == nil && sub.Type == FileSet {
-			err = formatError(sub.Offset, "file set inside a file set")
-		}
-		if err != nil {
-			f.fail(err, e.name)
-			continue
-		}
-		f.Images = append(f.Images, sub)
-	}
 }
 
 // readFat reads a universal header and every slice it names.

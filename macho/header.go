@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 )
 
-// newImage reads the Mach-O header at data[hdr:] and its load commands. Offsets in the image are relative to data,
-// which lies at offset base of the file.
-func newImage(data []byte, hdr int, base int64, member string) (*Image, *FormatError) {
-	m := &Image{Member: member, Offset: base + int64(hdr), Size: int64(len(data)), data: data, hdr: hdr}
-	if hdr < 0 || hdr > len(data) || len(data)-hdr < machHeaderSize32 {
+// newImage reads the Mach-O header at the start of data, which lies at offset base of the file, and the load commands.
+func newImage(data []byte, base int64, member string) (*Image, *FormatError) {
+	m := &Image{Member: member, Offset: base, Size: int64(len(data)), data: data}
+	if len(data) < machHeaderSize32 {
 		return nil, formatError(m.Offset, "Mach-O header is cut short")
 	}
-	h := data[hdr:]
+	h := data
 	size := machHeaderSize32
 	switch binary.BigEndian.Uint32(h) {
 	case machMagic64:
@@ -43,15 +42,20 @@ func newImage(data []byte, hdr int, base int64, member string) (*Image, *FormatE
 		return fail(4, "%s image with a header of the wrong width or byte order", m.Arch)
 	case m.Type == Core:
 		return fail(12, "core dump, which holds the memory of a process and no image to check")
+	case m.Type == FileSet:
+		return fail(12, "file set of a kernel collection: kernel code is not under the restrictions")
 	case uint64(cmdSize) > uint64(len(h)-size):
 		return fail(20, "load commands of %#x bytes reach beyond the end of the image", cmdSize)
 	case uint64(ncmds)*8 > uint64(cmdSize):
 		return fail(16, "%d load commands do not fit into %#x bytes", ncmds, cmdSize)
 	}
-	cmds := commands{m: m, b: h[size : size+int(cmdSize)], off: hdr + size, n: int(ncmds)}
+	cmds := commands{m: m, b: h[size : size+int(cmdSize)], off: size, n: int(ncmds)}
 	if err := cmds.count(); err != nil {
 		err.Arch = m.Arch
 		return nil, err
+	}
+	if cmds.segments > maxSegments || cmds.sections > maxSections {
+		return fail(16, "%d segments and %d sections, more than any linker makes", cmds.segments, cmds.sections)
 	}
 	m.Segments = make([]Segment, 0, cmds.segments)
 	m.Sections = make([]Section, 0, cmds.sections)
@@ -190,10 +194,6 @@ func (m *Image) readCommand(cmd uint32, b []byte, off int) {
 		}
 	case lcUnixThread:
 		m.readThread(b)
-	case lcFilesetEntry:
-		if need(32) {
-			m.readFilesetEntry(b, off)
-		}
 	}
 }
 
@@ -273,23 +273,6 @@ func (m *Image) readThread(b []byte) {
 	}
 	if pc >= 0 && pc+8 <= len(b) {
 		m.entry = entryPoint{'t', m.bo.Uint64(b[pc:])}
-	}
-}
-
-func (m *Image) readFilesetEntry(b []byte, off int) {
-	if m.hdr != 0 || m.Type != FileSet {
-		return
-	}
-	fileoff := m.bo.Uint64(b[16:])
-	if fileoff >= uint64(len(m.data)) || fileoff == 0 {
-		m.problem(uint64(off)+16, "file set entry at %#x lies outside of the file set", fileoff)
-		return
-	}
-	if len(m.entries) == maxFilesetEntries {
-		m.problem(uint64(off), "file set has more than %d entries", maxFilesetEntries)
-	}
-	if len(m.entries) < maxFilesetEntries {
-		m.entries = append(m.entries, filesetEntry{m.lcString(b, off, 24), int(fileoff)})
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 //
 // The exported fields come from the header and the load commands and are not to be changed.
 type Image struct {
-	Member   string // archive member or file set entry; empty where the image is no part of either
+	Member   string // archive member; empty outside of archives
 	Offset   int64  // of the Mach-O header in the file, in bytes
-	Size     int64  // bytes of the file that belong to the image (for a file set entry: to the whole set)
+	Size     int64  // bytes of the file that belong to the image
 	CPU      CPU
 	SubCPU   uint32 // with its capability bits, such as the ABI version of arm64e
 	Arch     string // lipo's name: arm64, arm64e, x86_64, x86_64h, i386, armv7, …
@@ -30,28 +30,27 @@ type Image struct {
 	// See [Image.Encrypted].
 	Encryption *Encryption
 
-	data    []byte           // everything offsets in the image are relative to
-	hdr     int              // of the Mach-O header in data
-	bo      binary.ByteOrder // of the image's processor
-	is64    bool
-	base    uint64 // preferred address of the Mach-O header
-	entry   entryPoint
-	entries []filesetEntry
-	cmds    tables
+	data  []byte           // the image: offsets in it are relative to the Mach-O header
+	bo    binary.ByteOrder // of the image's processor
+	is64  bool
+	base  uint64 // preferred address of the Mach-O header
+	entry entryPoint
+	cmds  tables
 
 	mu       sync.Mutex
 	problems []error
-	dropped  int
 
-	imports   importTable
+	syms      symtab
+	pool      namePool
 	fixups    fixupTable
 	binds     bindTable
 	stubs     stubTable
 	functions functionTable
 	names     nameTable
+	exports   exportTable
+	gofuncs   goTable
 	relocs    relocTable
 	lines     lineTable
-	gofuncs   goTable
 }
 
 // UUID identifies one build of an image; a dSYM has the UUID of the image it belongs to.
@@ -103,11 +102,6 @@ type Encryption struct {
 type entryPoint struct {
 	kind byte   // 0 none, 'm' LC_MAIN, 't' LC_UNIXTHREAD
 	val  uint64 // LC_MAIN: file offset; LC_UNIXTHREAD: address
-}
-
-type filesetEntry struct {
-	name string
-	off  int
 }
 
 // extent is a range of the image that a load command names.
@@ -212,17 +206,23 @@ func (m *Image) Problems() []error {
 
 // problem records damage at offset off of m.data, once for each place and cause.
 func (m *Image) problem(off uint64, format string, args ...any) {
-	err := formatError(m.fileOffset(off), format, args...)
-	err.Member, err.Arch = m.Member, m.Arch
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.problems) < maxProblems {
-		m.problems = append(m.problems, err)
+	if len(m.problems) >= maxProblems {
+		return
 	}
+	err := formatError(m.fileOffset(off), format, args...)
+	err.Member, err.Arch = m.Member, m.Arch
+	for _, p := range m.problems {
+		if *p.(*FormatError) == *err {
+			return
+		}
+	}
+	m.problems = append(m.problems, err)
 }
 
 // fileOffset turns an offset in m.data into one in the file.
-func (m *Image) fileOffset(off uint64) int64 { return m.Offset - int64(m.hdr) + int64(off) }
+func (m *Image) fileOffset(off uint64) int64 { return m.Offset + int64(off) }
 
 // bytesAt returns size bytes at offset off of the image's data, or nil where they do not all exist.
 func (m *Image) bytesAt(off, size uint64) []byte {

@@ -32,10 +32,10 @@ const (
 	lcBuildVersion         = 0x32
 	lcDyldExportsTrie      = 0x33 | reqDyld
 	lcDyldChainedFixups    = 0x34 | reqDyld
-	lcFilesetEntry         = 0x35 | reqDyld
 	threadStateX86_64      = 4
 	threadStateARM64       = 6
-	maxFilesetEntries      = 4096
+	maxSegments            = 512
+	maxSections            = 1024
 	maxProblems            = 32
 	maxNameLength          = 1 << 15 // longest symbol name taken seriously; Swift's reach a few thousand bytes
 	fatEntrySize32         = 20

@@ -214,16 +214,19 @@ func (d *Decision) restrictions(set *Set, os rules.OS) {
 		d.stringKey(str, os)
 	case hasPlain:
 		d.Level, d.Version, d.Line, d.Key, d.At = rules.Level2, 2, LineIntegerKey, plain.Key, plain.At
-		d.Why = fmt.Sprintf("%s is present; any value, here %s, gives version 2", plain.Key, plain.Value)
+		d.Why = fmt.Sprintf("the key is present; any value, here %s, gives version 2", plain.Value)
 		if before(os, 26, 4) && (plain.Value.Kind != KindInteger || plain.Value.Int.Sign() <= 0) {
 			d.Unverified = append(d.Unverified,
 				"how "+describeOS(os)+" reads this value; the newest kernel takes any")
 		}
 	case isBrowser:
 		d.Level, d.Version, d.Line, d.Key, d.At = rules.Level1, 1, LineBrowserEngine, browser.Key, browser.At
-		d.Why = fmt.Sprintf("%s is %s: a process of a web browser engine", browser.Key, browser.Value)
+		d.Why = fmt.Sprintf("the key is %s: a process of a web browser engine", browser.Value)
 	default:
 		d.Why = "neither platform-restrictions key, no web-browser-engine key"
+		if len(ignored) > 0 {
+			d.Why = "no platform-restrictions key that the system knows, no web-browser-engine key"
+		}
 	}
 	if len(ignored) > 0 {
 		d.Why += "; " + strings.Join(ignored, "; ")
@@ -238,7 +241,7 @@ func (d *Decision) stringKey(e Entry, os rules.OS) {
 		return
 	}
 	d.Line, d.Version, d.Level = LineStringKey, n, rules.Level2
-	d.Why = fmt.Sprintf("%s is %s: version %d", e.Key, e.Value, n)
+	d.Why = fmt.Sprintf("the value %s is a number from 2 to 7: version %d", e.Value, n)
 	if n >= 3 {
 		d.Level = rules.Level3
 		if before(os, 27, 0) {

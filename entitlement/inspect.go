@@ -1,24 +1,27 @@
 package entitlement
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"portcullis.dev/finding"
 	"portcullis.dev/macho"
+	"portcullis.dev/macho/container"
 	"portcullis.dev/plist"
 	"portcullis.dev/rules"
 )
 
 // Program is the answer for one slice of one image, or for one file of entitlements.
 type Program struct {
-	Path     string
+	Path     string // the file on disk
+	Member   string // path inside the archive at Path; "" for a file on disk
 	Bundle   string // identifier of the bundle whose main executable this is; "" where it is none
 	Inputs   Inputs
 	Decision Decision
@@ -40,79 +43,99 @@ func (r *Report) Failed() bool {
 }
 
 // Inspect answers for a path: a Mach-O file, each slice of a universal one, an entitlements file, a provisioning
-// profile, or a folder, such as a bundle, with all programs, libraries and entitlements files in it. Links are not
-// followed inside folders, so that a framework's aliases of itself are not told twice. In a bundle, its provisioning
-// profile is held against what its executables claim.
+// profile, or a folder (such as a bundle) or an archive (such as an .ipa) with all programs, libraries and entitlements
+// files in it. In a bundle, its provisioning profile is held against what its executables claim.
 //
-// What cannot be read is listed in the report and does not stop the rest. The answers are those that the system judged
-// gives, its zero value standing for the newest kernel and each program's own platform.
-func Inspect(path string, judged rules.OS) Report {
-	c := collector{judged: judged, bundles: map[string]*bundle{}}
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		c.unread(path, err)
-	case st.IsDir():
-		c.folder(path)
-	default:
-		c.enclosing(path)
-		c.file(path, true)
+// What cannot be read is listed in the report and does not stop the rest; Inspect fails only when ctx is done. The
+// answers are those that the system judged gives, its zero value standing for the newest kernel and each program's own
+// platform.
+func Inspect(ctx context.Context, name string, judged rules.OS) (Report, error) {
+	c := collector{judged: judged, root: name, bundles: map[string]*bundle{}}
+	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
+		c.enclosing(name)
 	}
-	return c.report()
+	_, err := container.Walk(ctx, name, container.Options{Want: c.want}, func(i container.Item) error {
+		c.item(i)
+		return nil
+	}, func(u finding.Unread) { c.lost = append(c.lost, u) })
+	return c.report(), err
 }
 
 // bundle is what the folder of a bundle says about the code in it.
 type bundle struct {
 	identifier string
-	executable string // path
-	info       string // path of the Info.plist
+	executable string // name, as container.Item has it
+	info       string // Info.plist on disk; "" in an archive
 	profile    *Profile
 }
 
 type collector struct {
 	judged  rules.OS
-	bundles map[string]*bundle // by folder
+	root    string             // what the user named
+	bundles map[string]*bundle // by name of the folder
 	found   []Program
 	lost    []finding.Unread
 }
 
-func (c *collector) unread(path string, err error) {
-	reason := err.Error()
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		reason = pathErr.Err.Error()
-	}
-	u := finding.Unread{Path: path, Reason: strings.TrimPrefix(reason, path+": ")}
-	var format *macho.FormatError
-	if errors.As(err, &format) {
-		u.Offset = format.Offset
-	}
-	c.lost = append(c.lost, u)
+// bundleFiles are the files of a bundle that say something about its programs.
+var bundleFiles = map[string]bool{
+	"Info.plist": true, "embedded.mobileprovision": true, "embedded.provisionprofile": true,
 }
 
-func (c *collector) folder(root string) {
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			c.unread(path, err)
-			return nil
-		}
-		if d.Type().IsRegular() {
-			c.file(path, false)
-		}
-		return nil
-	})
-	if err != nil {
-		c.unread(root, err)
+// want picks the files to read. The file that the user named is always read: it is worth an error when it is nothing
+// we know, while other files are passed by.
+func (c *collector) want(name string, head []byte) bool {
+	return name == c.root || macho.Recognized(head) || bundleFiles[path.Base(name)] || isClaims(name)
+}
+
+// isClaims reports whether a file is an entitlements file by its name.
+func isClaims(name string) bool {
+	ext := path.Ext(name)
+	return ext == ".entitlements" || ext == ".xcent"
+}
+
+func (c *collector) item(i container.Item) {
+	name := filepath.ToSlash(i.Name())
+	base := path.Base(name)
+	named := i.Name() == c.root
+	var err error
+	switch {
+	case macho.Recognized(i.Data):
+		err = c.images(i)
+	case base == "Info.plist" && !named:
+		err = c.infoPlist(i)
+	case looksLikeCMS(i.Data) && (named || bundleFiles[base]), bundleFiles[base] && !named:
+		err = c.profile(i, named)
+	case named && sniffPlist(i.Data) != "", isClaims(name):
+		err = c.claims(i)
+	default:
+		err = errors.New("offset 0: not a Mach-O image, a property list or a provisioning profile")
 	}
+	if err != nil {
+		c.unread(i, err)
+	}
+}
+
+func (c *collector) unread(i container.Item, err error) {
+	u := finding.Unread{Path: i.Path, Member: i.Member, Reason: err.Error()}
+	var format *macho.FormatError
+	var syntax *plist.SyntaxError
+	switch {
+	case errors.As(err, &format):
+		u.Offset = format.Offset
+	case errors.As(err, &syntax):
+		u.Offset = syntax.Offset
+	}
+	c.lost = append(c.lost, u)
 }
 
 // bundleOf returns the bundle to which a file such as Info.plist in folder belongs: Foo.app for Foo.app/Contents, and
 // Foo.framework for Foo.framework/Versions/A/Resources.
 func (c *collector) bundleOf(folder string) *bundle {
-	if filepath.Base(folder) == "Resources" && filepath.Base(filepath.Dir(filepath.Dir(folder))) == "Versions" {
-		folder = filepath.Dir(filepath.Dir(filepath.Dir(folder)))
-	} else if filepath.Base(folder) == "Contents" {
-		folder = filepath.Dir(folder)
+	if path.Base(folder) == "Resources" && path.Base(path.Dir(path.Dir(folder))) == "Versions" {
+		folder = path.Dir(path.Dir(path.Dir(folder)))
+	} else if path.Base(folder) == "Contents" {
+		folder = path.Dir(folder)
 	}
 	if c.bundles[folder] == nil {
 		c.bundles[folder] = &bundle{}
@@ -122,81 +145,36 @@ func (c *collector) bundleOf(folder string) *bundle {
 
 // enclosing looks at the bundle around a program that was named itself: Foo.app/Foo or Foo.app/Contents/MacOS/Foo.
 func (c *collector) enclosing(program string) {
-	dir := filepath.Dir(program)
-	folders := []string{dir}
-	if filepath.Base(dir) == "MacOS" {
-		folders = []string{filepath.Dir(dir)}
+	folder := filepath.Dir(program)
+	if filepath.Base(folder) == "MacOS" {
+		folder = filepath.Dir(folder)
 	}
-	for _, folder := range folders {
-		for name := range bundleFiles {
-			path := filepath.Join(folder, name)
-			if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && path != filepath.Clean(program) {
-				c.file(path, false)
-			}
+	for name := range bundleFiles {
+		file := filepath.Join(folder, name)
+		if file == filepath.Clean(program) {
+			continue
+		}
+		if data, err := readSmall(file); err == nil { // whoever wants to know of damage there names the bundle
+			c.item(container.Item{Path: file, Size: int64(len(data)), Data: data})
 		}
 	}
 }
 
-// bundleFiles are the files of a bundle that say something about its programs.
-var bundleFiles = map[string]bool{
-	"Info.plist": true, "embedded.mobileprovision": true, "embedded.provisionprofile": true,
-}
-
-// file looks at one file. A file that the user named is worth an error when it is nothing we read; others are passed by.
-func (c *collector) file(path string, named bool) {
-	head, err := readHead(path)
+func (c *collector) images(i container.Item) error {
+	f, err := macho.Parse(i.Data)
 	if err != nil {
-		c.unread(path, err)
-		return
-	}
-	base := filepath.Base(path)
-	switch {
-	case macho.Recognized(head):
-		c.images(path)
-	case base == "Info.plist" && !named:
-		c.infoPlist(path)
-	case looksLikeCMS(head) && (named || bundleFiles[base]):
-		c.profile(path, named)
-	case bundleFiles[base] && !named:
-		c.unread(path, errors.New("offset 0: not a provisioning profile"))
-	case named && sniffPlist(head) != "", filepath.Ext(path) == ".entitlements", filepath.Ext(path) == ".xcent":
-		c.entitlementsFile(path)
-	case named:
-		c.unread(path, errors.New("offset 0: not a Mach-O image, a property list or a provisioning profile"))
-	}
-}
-
-// readHead returns the first bytes of a file, fewer where it is shorter.
-func readHead(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // read only
-	head := make([]byte, 64)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return head[:n], nil
-}
-
-func (c *collector) images(path string) {
-	f, err := macho.Open(path)
-	if err != nil {
-		if !errors.Is(err, macho.ErrNotMachO) {
-			c.unread(path, err)
+		if errors.Is(err, macho.ErrNotMachO) && i.Name() != c.root {
+			return nil
 		}
-		return
+		return err
 	}
-	defer f.Close() // a private mapping: nothing is lost
 	for _, err := range f.Errors {
 		if !errors.Is(err, macho.ErrNotMachO) {
-			c.unread(path, err)
+			c.unread(i, err)
 		}
 	}
 	if f.Archive {
-		return // object files carry no entitlements
+		return nil // object files carry no entitlements
 	}
 	var whole []Inputs
 	first := len(c.found)
@@ -208,19 +186,19 @@ func (c *collector) images(path string) {
 		}
 		in, err := FromImage(img)
 		if err != nil {
-			c.unread(path, fmt.Errorf("%s: %w", img.Arch, err))
+			c.unread(i, fmt.Errorf("%s: %w", img.Arch, err))
 			continue
 		}
 		in.OS = c.judged
-		if in.Product == ProductExecutable && in.XML == nil && in.DER == nil {
-			switch set, err := Sidecar(path); {
+		if in.Product == ProductExecutable && in.XML == nil && in.DER == nil && i.Member == "" {
+			switch set, err := Sidecar(i.Path); {
 			case err == nil:
 				in.Plist = set
 			case !errors.Is(err, fs.ErrNotExist):
-				c.unread(path+".entitlements", err)
+				c.unread(container.Item{Path: i.Path + ".entitlements"}, err)
 			}
 		}
-		c.found = append(c.found, Program{Path: path, Inputs: in})
+		c.found = append(c.found, Program{Path: i.Path, Member: i.Member, Inputs: in})
 		if in.Product == ProductExecutable {
 			whole = append(whole, in)
 		}
@@ -228,101 +206,97 @@ func (c *collector) images(path string) {
 	if issues := LintSlices(whole); len(issues) > 0 {
 		c.found[first].Issues = issues
 	}
+	return nil
 }
 
-func (c *collector) infoPlist(path string) {
-	data, err := readSmall(path)
-	if err != nil {
-		c.unread(path, err)
-		return
-	}
+func (c *collector) infoPlist(i container.Item) error {
 	var info struct {
 		Executable string `plist:"CFBundleExecutable"`
 		Identifier string `plist:"CFBundleIdentifier"`
 	}
-	if err := plist.Unmarshal(data, &info); err != nil {
-		c.unread(path, err)
-		return
+	if err := plist.Unmarshal(i.Data, &info); err != nil {
+		return err
 	}
-	folder := filepath.Dir(path)
+	folder := path.Dir(filepath.ToSlash(i.Name()))
 	b := c.bundleOf(folder)
-	b.identifier, b.info = info.Identifier, path
+	b.identifier = info.Identifier
+	if i.Member == "" {
+		b.info = i.Path
+	}
 	// A name with a separator would point out of the bundle.
-	if info.Executable == "" || info.Executable != filepath.Base(info.Executable) {
-		return
+	if info.Executable == "" || info.Executable != path.Base(info.Executable) {
+		return nil
 	}
-	switch filepath.Base(folder) {
+	switch path.Base(folder) {
 	case "Contents":
-		b.executable = filepath.Join(folder, "MacOS", info.Executable)
+		b.executable = path.Join(folder, "MacOS", info.Executable)
 	case "Resources":
-		b.executable = filepath.Join(filepath.Dir(folder), info.Executable)
+		b.executable = path.Join(path.Dir(folder), info.Executable)
 	default:
-		b.executable = filepath.Join(folder, info.Executable)
+		b.executable = path.Join(folder, info.Executable)
 	}
+	return nil
 }
 
-func (c *collector) profile(path string, named bool) {
-	data, err := readSmall(path)
+func (c *collector) profile(i container.Item, named bool) error {
+	p, err := ParseProfile(i.Data)
 	if err != nil {
-		c.unread(path, err)
-		return
-	}
-	p, err := ParseProfile(data)
-	if err != nil {
-		c.unread(path, err)
-		return
+		return err
 	}
 	if named {
-		c.found = append(c.found, Program{Path: path, Inputs: Inputs{Product: ProductProfile, Profile: p, OS: c.judged}})
-		return
+		in := Inputs{Product: ProductProfile, Profile: p, OS: c.judged}
+		c.found = append(c.found, Program{Path: i.Path, Member: i.Member, Inputs: in})
+		return nil
 	}
-	c.bundleOf(filepath.Dir(path)).profile = p
+	c.bundleOf(path.Dir(filepath.ToSlash(i.Name()))).profile = p
+	return nil
 }
 
-func (c *collector) entitlementsFile(path string) {
-	data, err := readSmall(path)
+func (c *collector) claims(i container.Item) error {
+	set, err := ParsePlist(i.Data)
 	if err != nil {
-		c.unread(path, err)
-		return
+		return err
 	}
-	set, err := ParsePlist(data)
-	if err != nil {
-		c.unread(path, err)
-		return
-	}
-	c.found = append(c.found, Program{Path: path, Inputs: Inputs{Product: ProductFile, Plist: set, OS: c.judged}})
+	in := Inputs{Product: ProductFile, Plist: set, OS: c.judged}
+	c.found = append(c.found, Program{Path: i.Path, Member: i.Member, Inputs: in})
+	return nil
 }
+
+// name returns path and member as one string.
+func (p *Program) name() string { return container.Item{Path: p.Path, Member: p.Member}.Name() }
 
 // report decides, now that all bundles are known.
 func (c *collector) report() Report {
 	for i := range c.found {
 		p := &c.found[i]
-		for dir := filepath.Dir(p.Path); ; dir = filepath.Dir(dir) {
+		name := path.Clean(filepath.ToSlash(p.name()))
+		for dir := path.Dir(name); ; dir = path.Dir(dir) {
 			if b := c.bundles[dir]; b != nil {
-				if b.executable == p.Path {
+				if b.executable == name {
 					p.Bundle = b.identifier
 				}
 				if p.Inputs.Profile == nil && p.Inputs.Product == ProductExecutable {
 					p.Inputs.Profile = b.profile
 				}
 			}
-			if dir == filepath.Dir(dir) {
+			if dir == path.Dir(dir) {
 				break
 			}
 		}
 		p.Decision = Decide(p.Inputs)
 		p.Issues = append(p.Issues, Lint(p.Inputs)...)
 	}
-	for _, b := range c.bundles {
-		if b.executable != "" && strings.HasSuffix(filepath.Dir(b.info), ".app") && !fileExists(b.executable) {
-			c.unread(b.info, fmt.Errorf("names the executable %q, which is not there", filepath.Base(b.executable)))
+	for folder, b := range c.bundles {
+		if b.info == "" || b.executable == "" || path.Ext(folder) != ".app" {
+			continue
+		}
+		if _, err := os.Lstat(filepath.FromSlash(b.executable)); errors.Is(err, fs.ErrNotExist) {
+			c.unread(container.Item{Path: b.info},
+				fmt.Errorf("names the executable %q, which is not there", path.Base(b.executable)))
 		}
 	}
-	slices.SortStableFunc(c.lost, func(a, b finding.Unread) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortStableFunc(c.lost, func(a, b finding.Unread) int {
+		return strings.Compare(a.Path+"!"+a.Member, b.Path+"!"+b.Member)
+	})
 	return Report{Programs: c.found, Unread: c.lost}
-}
-
-func fileExists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

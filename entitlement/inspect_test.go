@@ -1,6 +1,7 @@
 package entitlement
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -78,13 +79,22 @@ func infoPlist(executable, identifier string) []byte {
 	return xmlOf(Pair{"CFBundleExecutable", String(executable)}, Pair{"CFBundleIdentifier", String(identifier)})
 }
 
+func inspect(t testing.TB, path string, judged rules.OS) Report {
+	t.Helper()
+	r, err := Inspect(t.Context(), path, judged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // summary is one line for each program: path, arch, level, line, bundle.
 func summary(root string, r Report) []string {
 	var out []string
 	for _, p := range r.Programs {
-		rel, err := filepath.Rel(root, p.Path)
+		rel, err := filepath.Rel(root, p.name())
 		if err != nil {
-			rel = p.Path
+			rel = p.name()
 		}
 		out = append(out, strings.Join(strings.Fields(strings.Join([]string{
 			rel, p.Inputs.Arch, p.Decision.Level.String(), string(p.Decision.Line), p.Bundle}, " ")), " "))
@@ -95,7 +105,7 @@ func summary(root string, r Report) []string {
 func TestInspectThin(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "tool"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 26<<16|4<<8, both(t, complete...)))
-	r := Inspect(path, rules.OS{})
+	r := inspect(t, path, rules.OS{})
 	if diff := cmp.Diff([]string{"tool arm64 2 string-key"}, summary(dir, r)); diff != "" {
 		t.Fatal(diff)
 	}
@@ -106,7 +116,7 @@ func TestInspectThin(t *testing.T) {
 	if p.Decision.At.Format != FormatDER {
 		t.Errorf("decided by %s, want the DER", p.Decision.At)
 	}
-	if r := Inspect(path, system("macOS", 26, 0)); r.Programs[0].Decision.Level != rules.LevelNone {
+	if r := inspect(t, path, system("macOS", 26, 0)); r.Programs[0].Decision.Level != rules.LevelNone {
 		t.Errorf("on 26.0 the string key gives level %s", r.Programs[0].Decision.Level)
 	}
 }
@@ -116,7 +126,7 @@ func TestInspectFat(t *testing.T) {
 	path := write(t, filepath.Join(dir, "tool"), fatOf(
 		fatSlice{cpuAMD64, 3, imageOf(t, cpuAMD64, macho.Execute, macho.MacOS, 13<<16, both(t))},
 		fatSlice{cpuARM64, 0, imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 13<<16, both(t, complete...))}))
-	r := Inspect(path, rules.OS{})
+	r := inspect(t, path, rules.OS{})
 	want := []string{"tool x86_64 none nothing", "tool arm64 2 string-key"}
 	if diff := cmp.Diff(want, summary(dir, r)); diff != "" {
 		t.Fatal(diff)
@@ -142,7 +152,7 @@ func TestInspectBundle(t *testing.T) {
 	write(t, filepath.Join(app, "PlugIns/Share.appex/Info.plist"), infoPlist("Share", "com.example.foo.share"))
 	write(t, filepath.Join(app, "PlugIns/Share.appex/Share"), ios(macho.Execute, both(t)))
 	write(t, filepath.Join(app, "image.png"), []byte("\x89PNG"))
-	r := Inspect(app, rules.OS{})
+	r := inspect(t, app, rules.OS{})
 	want := []string{
 		"Foo.app/Foo arm64 2 integer-key com.example.foo",
 		"Foo.app/Frameworks/Bar.framework/Bar arm64 none no-program com.example.bar",
@@ -162,7 +172,7 @@ func TestInspectBundle(t *testing.T) {
 	}
 
 	// The program named alone finds the bundle around it.
-	alone := Inspect(filepath.Join(app, "Foo"), rules.OS{})
+	alone := inspect(t, filepath.Join(app, "Foo"), rules.OS{})
 	if len(alone.Programs) != 1 || !slices.ContainsFunc(alone.Programs[0].Issues, func(i Issue) bool { return i.ID == "profile-wildcard" }) {
 		t.Errorf("got %+v", alone)
 	}
@@ -179,13 +189,50 @@ func TestInspectMacBundle(t *testing.T) {
 	if err := os.Symlink("Versions/A/Bar", filepath.Join(framework, "Bar")); err != nil {
 		t.Fatal(err)
 	}
-	r := Inspect(filepath.Join(dir, "Foo.app"), rules.OS{})
+	r := inspect(t, filepath.Join(dir, "Foo.app"), rules.OS{})
 	want := []string{
 		"Foo.app/Contents/Frameworks/Bar.framework/Versions/A/Bar arm64 none no-program com.example.bar",
 		"Foo.app/Contents/MacOS/Foo arm64 hardened-runtime hardened-runtime com.example.foo",
 	}
 	if diff := cmp.Diff(want, summary(dir, r)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestInspectArchive(t *testing.T) {
+	var zipped bytes.Buffer
+	z := zip.NewWriter(&zipped)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{"Payload/Foo.app/Foo", imageOf(t, cpuARM64, macho.Execute, macho.IOS, 26<<16, both(t, complete...))},
+		{"Payload/Foo.app/Info.plist", infoPlist("Foo", "com.example.foo")},
+		{"Payload/Foo.app/embedded.mobileprovision", cmsOf(profilePlist(t, map[string]any{KeyHardenedProcess: true}))},
+		{"Payload/Foo.app/notes.txt", []byte("hello")},
+	} {
+		w, err := z.Create(f.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r := inspect(t, write(t, filepath.Join(dir, "Foo.ipa"), zipped.Bytes()), rules.OS{})
+	if diff := cmp.Diff([]string{"Foo.ipa!/Payload/Foo.app/Foo arm64 2 string-key com.example.foo"}, summary(dir, r)); diff != "" {
+		t.Fatal(diff)
+	}
+	var ids []string
+	for _, i := range r.Programs[0].Issues {
+		ids = append(ids, i.ID)
+	}
+	if diff := cmp.Diff([]string{"profile-key", "profile-key", "string-key-old-system"}, ids); diff != "" || len(r.Unread) > 0 {
+		t.Error(diff, r.Unread)
 	}
 }
 
@@ -202,7 +249,7 @@ func TestInspectFiles(t *testing.T) {
 		program: "c arm64 3 string-key",
 		old:     "",
 	} {
-		r := Inspect(path, rules.OS{})
+		r := inspect(t, path, rules.OS{})
 		if path == old {
 			continue
 		}
@@ -238,19 +285,19 @@ func TestInspectUnread(t *testing.T) {
 		{"cut", "signature", good[:at+20]},
 		{"profile", "provisioning profile", cmsOf([]byte("x"))},
 	} {
-		r := Inspect(write(t, filepath.Join(dir, tt.name), tt.data), rules.OS{})
+		r := inspect(t, write(t, filepath.Join(dir, tt.name), tt.data), rules.OS{})
 		if len(r.Unread) == 0 || !strings.Contains(r.Unread[0].Reason, tt.want) {
 			t.Errorf("%s: %+v, want an input that cannot be read because of %q", tt.name, r, tt.want)
 		}
 	}
-	if r := Inspect(filepath.Join(dir, "missing"), rules.OS{}); len(r.Unread) != 1 || strings.Contains(r.Unread[0].Reason, dir) {
+	if r := inspect(t, filepath.Join(dir, "missing"), rules.OS{}); len(r.Unread) != 1 || strings.Contains(r.Unread[0].Reason, dir) {
 		t.Errorf("missing file: %+v", r)
 	}
 	write(t, filepath.Join(dir, "Gone.app", "Info.plist"), infoPlist("Gone", "x"))
-	if r := Inspect(filepath.Join(dir, "Gone.app"), rules.OS{}); len(r.Unread) != 1 || !strings.Contains(r.Unread[0].Reason, `"Gone"`) {
+	if r := inspect(t, filepath.Join(dir, "Gone.app"), rules.OS{}); len(r.Unread) != 1 || !strings.Contains(r.Unread[0].Reason, `"Gone"`) {
 		t.Errorf("missing executable: %+v", r)
 	}
-	if r := Inspect(dir, rules.OS{}); len(r.Unread) < 3 {
+	if r := inspect(t, dir, rules.OS{}); len(r.Unread) < 3 {
 		t.Errorf("one bad file hides the others: %+v", r.Unread)
 	}
 }
@@ -304,7 +351,7 @@ exports:
 				t.Fatalf("%q: %v\n%s", args, err, out)
 			}
 		}
-		r := Inspect(program, rules.OS{})
+		r := inspect(t, program, rules.OS{})
 		if diff := cmp.Diff([]string{arch + " " + arch + " none nothing"}, summary(dir, r)); diff != "" {
 			t.Fatal(diff)
 		}
@@ -317,7 +364,7 @@ exports:
 			t.Fatal(err)
 		}
 		write(t, program, signImage(t, image, *both(t, complete...)))
-		r = Inspect(program, rules.OS{})
+		r = inspect(t, program, rules.OS{})
 		if diff := cmp.Diff([]string{arch + " " + arch + " 2 string-key"}, summary(dir, r)); diff != "" {
 			t.Error(diff)
 		}
@@ -327,7 +374,7 @@ exports:
 func TestTextAndJSON(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "a\x1b[31m.entitlements"), xmlOf(Pair{KeyRestrictionsString, Bool(true)}))
-	r := Inspect(path, rules.OS{})
+	r := inspect(t, path, rules.OS{})
 	var text, raw bytes.Buffer
 	if err := WriteText(&text, Style{}, r); err != nil {
 		t.Fatal(err)

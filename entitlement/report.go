@@ -15,12 +15,13 @@ const Schema = "portcullis.entitlements/1"
 
 type jsonReport struct {
 	Schema   string           `json:"schema"`
-	Programs []Program        `json:"programs"`
+	Programs []jsonProgram    `json:"programs"`
 	Unread   []finding.Unread `json:"unread"`
 }
 
 type jsonProgram struct {
 	Path       string  `json:"path"`
+	Member     string  `json:"member,omitempty"` // path inside the archive at Path
 	Arch       string  `json:"arch,omitempty"`
 	Product    Product `json:"product,omitempty"`
 	Platform   string  `json:"platform,omitempty"`
@@ -89,11 +90,11 @@ func (p *Program) Kills() []Kill {
 	return Kills(p.Decision.Level, p.Inputs.runsOn().Platform)
 }
 
-// MarshalJSON implements json.Marshaler; docs/entitlements.md describes the fields.
-func (p Program) MarshalJSON() ([]byte, error) {
+// json returns the program as WriteJSON writes it; docs/entitlements.md describes the fields.
+func (p Program) json() jsonProgram {
 	in, d := p.Inputs, p.Decision
 	j := jsonProgram{
-		Path: p.Path, Arch: in.Arch, Product: in.Product, Platform: in.Platform, Simulator: in.Simulator, Bundle: p.Bundle,
+		Path: p.Path, Member: p.Member, Arch: in.Arch, Product: in.Product, Platform: in.Platform, Simulator: in.Simulator, Bundle: p.Bundle,
 		Level: d.Level, Version: d.Version, HardenedVersion: d.HardenedVersion, DecidedBy: d.Line, Key: d.Key, Why: d.Why,
 		Source: d.Source, Kills: p.Kills(), Refusals: d.Refusals, Effects: d.Effects, Exempt: d.Exempt,
 		Unverified: d.Unverified, Issues: p.Issues, Profile: in.Profile, Entitlements: map[string]Value{},
@@ -119,14 +120,16 @@ func (p Program) MarshalJSON() ([]byte, error) {
 			j.Entitlements[e.Key] = e.Value
 		}
 	}
-	return json.Marshal(j)
+	return j
 }
 
 // WriteJSON writes reports as one JSON document.
 func WriteJSON(w io.Writer, reports ...Report) error {
-	j := jsonReport{Schema: Schema, Programs: []Program{}, Unread: []finding.Unread{}}
+	j := jsonReport{Schema: Schema, Programs: []jsonProgram{}, Unread: []finding.Unread{}}
 	for _, r := range reports {
-		j.Programs = append(j.Programs, r.Programs...)
+		for _, p := range r.Programs {
+			j.Programs = append(j.Programs, p.json())
+		}
 		j.Unread = append(j.Unread, r.Unread...)
 	}
 	enc := json.NewEncoder(w)

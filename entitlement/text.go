@@ -1,15 +1,21 @@
 package entitlement
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"portcullis.dev/finding"
+	"portcullis.dev/macho/container"
 )
 
-// Style colours parts of the text form. A nil function leaves its part as it is.
+// Style is the look of the text form. A nil function leaves its part as it is.
 type Style struct {
 	Heading, Level, Error, Warning, Dim func(string) string
+	Width                               int // columns to fold at; 0 for 100
 }
 
 func paint(f func(string) string, s string) string {
@@ -20,14 +26,17 @@ func paint(f func(string) string, s string) string {
 }
 
 const (
-	textWidth  = 100
-	textMargin = 13
+	defaultWidth = 100
+	textMargin   = 13 // columns of the labels on the left
 )
 
 // WriteText writes reports for a person: each program with its level first, then what decided, then the advice.
 // Slices that say the same are told together, libraries without anything to tell are counted.
 func WriteText(w io.Writer, style Style, reports ...Report) error {
-	t := textWriter{style: style}
+	t := textWriter{style: style, width: style.Width}
+	if t.width <= 0 {
+		t.width = defaultWidth
+	}
 	for _, r := range reports {
 		t.report(r)
 	}
@@ -38,6 +47,7 @@ func WriteText(w io.Writer, style Style, reports ...Report) error {
 type textWriter struct {
 	b     strings.Builder
 	style Style
+	width int
 	first bool
 }
 
@@ -47,7 +57,7 @@ func (t *textWriter) report(r Report) {
 		p := r.Programs[i]
 		arches := []string{p.Inputs.Arch}
 		j := i + 1
-		for ; j < len(r.Programs) && r.Programs[j].Path == p.Path && sameAnswer(&p, &r.Programs[j]); j++ {
+		for ; j < len(r.Programs) && r.Programs[j].name() == p.name() && sameAnswer(&p, &r.Programs[j]); j++ {
 			arches = append(arches, r.Programs[j].Inputs.Arch)
 		}
 		if p.Decision.Line == LineNoProgram && len(p.Issues) == 0 && len(r.Programs) > j-i {
@@ -67,7 +77,8 @@ func (t *textWriter) report(r Report) {
 	}
 	for _, u := range r.Unread {
 		t.gap()
-		fmt.Fprintf(&t.b, "%s %s: %s\n", paint(t.style.Error, "could not be read:"), clean(u.Path), clean(u.Reason))
+		fmt.Fprintf(&t.b, "%s %s: %s\n", paint(t.style.Error, "could not be read:"),
+			finding.Printable(container.Item{Path: u.Path, Member: u.Member}.Name()), finding.Printable(u.Reason))
 	}
 }
 
@@ -77,9 +88,9 @@ func sameAnswer(p, q *Program) bool {
 	a.Inputs.Arch, b.Inputs.Arch = "", ""
 	// Advice about the whole file stands at the first slice.
 	a.Issues = slices.DeleteFunc(slices.Clone(a.Issues), func(i Issue) bool { return i.ID == "slices-differ" })
-	x, errX := a.MarshalJSON()
-	y, errY := b.MarshalJSON()
-	return errX == nil && errY == nil && string(x) == string(y)
+	x, errX := json.Marshal(a.json())
+	y, errY := json.Marshal(b.json())
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func (t *textWriter) gap() {
@@ -109,7 +120,8 @@ func (t *textWriter) program(p Program, arches []string) {
 	if p.Bundle != "" {
 		about = append(about, "main executable of "+p.Bundle)
 	}
-	fmt.Fprintf(&t.b, "%s  %s\n", paint(t.style.Heading, clean(p.Path)), paint(t.style.Dim, clean(strings.Join(about, ", "))))
+	fmt.Fprintf(&t.b, "%s  %s\n", paint(t.style.Heading, finding.Printable(p.name())),
+		paint(t.style.Dim, finding.Printable(strings.Join(about, ", "))))
 
 	switch d.Line {
 	case LineNoProgram:
@@ -151,7 +163,9 @@ func (t *textWriter) program(p Program, arches []string) {
 		t.row("unverified", u)
 	}
 	for _, i := range p.Issues {
-		t.issue(i)
+		if i.ID != "relaxing-key" && i.ID != "tightening-key" { // told by the effects above
+			t.issue(i)
+		}
 	}
 }
 
@@ -168,11 +182,11 @@ func (t *textWriter) issue(i Issue) {
 	if i.At != (Origin{}) && i.Key != "" {
 		body += i.At.String() + ": "
 	}
-	t.painted(head, colour, clean(body+i.Message))
+	t.painted(head, colour, finding.Printable(body+i.Message))
 	if i.Fix != "" {
 		t.row("", "write instead:")
 		for l := range strings.SplitSeq(i.Fix, "\n") {
-			fmt.Fprintf(&t.b, "%s    %s\n", strings.Repeat(" ", textMargin), clean(l))
+			fmt.Fprintf(&t.b, "%s    %s\n", strings.Repeat(" ", textMargin), finding.Printable(l))
 		}
 	}
 }
@@ -193,7 +207,7 @@ func killText(kills []Kill) string {
 
 func (t *textWriter) row(label, text string) {
 	if text != "" {
-		t.painted(label, t.style.Dim, clean(text))
+		t.painted(label, t.style.Dim, finding.Printable(text))
 	}
 }
 
@@ -208,7 +222,7 @@ func (t *textWriter) painted(label string, colour func(string) string, text stri
 	column := textMargin
 	for i, word := range strings.Fields(text) {
 		n := len([]rune(word))
-		if i > 0 && column+1+n > textWidth {
+		if i > 0 && column+1+n > t.width {
 			t.b.WriteString("\n" + strings.Repeat(" ", textMargin))
 			column = textMargin
 		} else if i > 0 {
@@ -219,14 +233,4 @@ func (t *textWriter) painted(label string, colour func(string) string, text stri
 		column += n
 	}
 	t.b.WriteByte('\n')
-}
-
-// clean takes control characters out of text that comes from files: a name must not move the cursor.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\ufffd'
-		}
-		return r
-	}, s)
 }

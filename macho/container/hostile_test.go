@@ -110,7 +110,7 @@ func TestWalkBombs(t *testing.T) {
 		{"member size, packed", makeGzip(t, []byte(big[:2<<20])), Limits{MemberSize: 1 << 20, InMemory: 1 << 10},
 			[]string{"larger than the limit for one member"}},
 		{"members", overlapping(t, 100000, 10), Limits{Members: 50}, []string{"the limit for the entries"}},
-		{"path", makeZip(t, member{strings.Repeat("p/", 40000), "x"}, member{strings.Repeat("a", 5000), "x"}), Limits{},
+		{"path", makeZip(t, member{strings.Repeat("p/", 30000) + "x", "x"}, member{strings.Repeat("a", 5000), "x"}), Limits{},
 			[]string{"path longer than 4096", "path longer than 4096"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,9 +187,9 @@ func TestWalkDamagedZip(t *testing.T) {
 		{"member offset", patch(entry(1)+42, 0xff, 0xff, 0, 0), []string{first, third}, []string{"where no member begins"}},
 		{"4 GiB", patch(entry(0)+20, 0xff, 0xff, 0xff, 0xfe), []string{second, third}, []string{"do not fit the archive"}},
 		{"directory", patch(entry(1), 'X'), []string{first}, []string{"no zip directory entry"}},
-		{"no directory", whole[:entry(0)], []string{first, second, third}, []string{"truncated: the zip archive has no directory"}},
+		{"no directory", whole[:entry(0)], []string{first, third}, []string{"truncated: the zip archive has no directory", "b@"}},
 		{"cut in the second", whole[:header(1)+31], []string{first}, []string{"no directory", "b@"}},
-		{"cut in the third", whole[:header(2)+35], []string{first, second}, []string{"no directory", "c@"}},
+		{"cut in the third", whole[:header(2)+35], []string{first}, []string{"no directory", "b@", "c@"}},
 		{"cut in a header", whole[:header(1)+20], []string{first}, []string{"no directory"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestWalkSalvage(t *testing.T) {
 	cut := buf.Bytes()[:bytes.Index(buf.Bytes(), []byte(entryMagic))-2]
 	dir := t.TempDir()
 	walk(t, dir, write(t, dir, "x", cut), Options{}).check(t, []string{"x!/dir/a=first"}, "no directory",
-		"b@0x49: truncated: 4 of 6")
+		"b@0x4a: truncated: 4 of 6")
 }
 
 // TestWalkTruncated cuts every kind of archive everywhere: the walk ends, and says so unless all was read.

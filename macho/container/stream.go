@@ -2,6 +2,7 @@ package container
 
 import (
 	"bufio"
+	"bytes"
 	"compress/bzip2"
 	"encoding/binary"
 	"errors"
@@ -54,13 +55,17 @@ func (m *meter) Read(p []byte) (n int, err error) {
 
 // counter counts the bytes read.
 type counter struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	n     int64
+	zeros bool // the last block of at most 512 bytes was nothing but zeros
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	if n > 0 && n <= 512 {
+		c.zeros = len(bytes.TrimLeft(p[:n], "\x00")) == 0
+	}
 	return n, err
 }
 

@@ -16,6 +16,10 @@ func (w *walker) walkTar(p place, c *content) error {
 		at := in.n
 		h, err := r.Next()
 		if err == io.EOF {
+			// The reader takes any end for the end; a whole archive ends in blocks of zeros.
+			if in.n%512 != 0 || !in.zeros {
+				return w.failf(p, in.n, "truncated: no end mark of the tar archive")
+			}
 			return nil
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {

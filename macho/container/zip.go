@@ -341,7 +341,15 @@ func (w *walker) salvageZip(p place, data []byte) error {
 		case err != nil:
 			return err
 		case e.sizeUnknown && (e.method != methodDeflate || e.flags&flagEncrypted != 0):
-			return w.failf(m, int64(at), "its end cannot be found without the directory")
+			if err := w.failf(m, int64(at), "its end cannot be found without the directory"); err != nil {
+				return err
+			}
+			next := bytes.Index(body, []byte(localMagic))
+			if next < 0 {
+				return nil
+			}
+			at += start + next
+			continue
 		case !e.sizeUnknown && e.packed > uint64(len(body)):
 			return w.failf(m, int64(at), "truncated: %d of %d compressed bytes are there", len(body), e.packed)
 		}

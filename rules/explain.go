@@ -75,7 +75,7 @@ func Explain(code Code, payload *uint64, os OS) Explanation {
 			"the soft-mode flag stands in the flavor here; public kernel source sets it in the target")
 	}
 	all := candidatesFor(x.Type, flavor)
-	fits := all
+	fits := joined(all)
 	if release.Known() {
 		fits = covering(all, release)
 		if len(fits) == 0 && len(all) > 0 && (x.Type == GuardMachPort || x.Type == GuardVirtMemory) {
@@ -83,7 +83,7 @@ func Explain(code Code, payload *uint64, os OS) Explanation {
 				"%s is not known to raise this number; it is read as in the releases that do", os))
 		}
 		if len(fits) == 0 {
-			fits = all
+			fits = joined(all)
 		}
 	}
 	best, rest := rank(fits, code.Target(), payload)

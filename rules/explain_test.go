@@ -108,8 +108,7 @@ func TestExplain(t *testing.T) {
 			[]string{"vector"}, nil},
 		{"2341871806232662787", nil, "macOS 14.2", "REQUIRE_REPLY_PORT_SEMANTICS", "", Never,
 			[]string{"ordinary port 0x1303", "soft"}, nil},
-		{"0x2100000000001303", nil, "macOS 14.0", "SET_EXCEPTION_BEHAVIOR", "", Never, []string{"new port " +
-			"0x1303"}, nil},
+		{"0x2100000000001303", nil, "macOS 14.0", "SET_EXCEPTION_BEHAVIOR", "", Never, []string{"new port 0x1303"}, nil},
 		{"0x2001000000001103", nil, "macOS 10.14.6", "SEND_INVALID_REPLY", "", LevelPlatform, nil, nil},
 		{"0x2002000000001103", nil, "macOS 10.14", "SEND_INVALID_RIGHT", "", LevelPlatform, []string{"1 << 17"}, nil},
 		{"0x2004000000001103", nil, "macOS 10.14", "RCV_INVALID_NAME", "", LevelPlatform, nil, nil},
@@ -144,8 +143,7 @@ func TestExplain(t *testing.T) {
 		{"0x2010000400001503", ptr(0), "macOS 26.4", "MOVE_WEAK_REPLY_PORT", "", Never, []string{"does not end"}, nil},
 		{"0x2010000700000006", ptr(77), "macOS 26.4", "MACH_EXC_THREAD_SET_STATE", "", Never, []string{"process 77"}, nil},
 		// Other guard types.
-		{"4611686022722355205", ptr(0x08fd4dbfade2dead), "", "CLOSE", "", LevelNone, []string{"descriptor " +
-			"5", "0x8fd4dbfade2dead"}, nil},
+		{"4611686022722355205", ptr(0x08fd4dbfade2dead), "", "CLOSE", "", LevelNone, []string{"descriptor 5", "0x8fd4dbfade2dead"}, nil},
 		{"-6917528168647622656", nil, "", "GUARD_EXC_MTE_SYNC_FAULT", "tag-check", LevelNone, nil, nil},
 		{"0xa00000c800100106", ptr(0x16f000010), "macOS 26.4", "GUARD_EXC_MTE_SYNC_FAULT", "soft-mode", Never,
 			[]string{"TAGCHECK_FAIL", "soft mode", "at 0x16f000010"}, nil},
@@ -156,14 +154,12 @@ func TestExplain(t *testing.T) {
 		{"0xa000000100000000", ptr(0x7000), "", "DEALLOC_GAP", "task-setting", Level1, []string{"at 0x7000"}, nil},
 		{"13835058055282163713", ptr(31), "", "GUARD_TYPE_REJECTED_SC", "rejected", LevelNone,
 			[]string{"Mach trap 31 (mach_msg_trap)"}, nil},
-		{"0xc000000000000000", ptr(4), "", "GUARD_TYPE_REJECTED_SC", "rejected", LevelNone, []string{"system call " +
-			"4"}, nil},
+		{"0xc000000000000000", ptr(4), "", "GUARD_TYPE_REJECTED_SC", "rejected", LevelNone, []string{"system call 4"}, nil},
 		{"6917529027641081874", ptr(5), "", "GUARD_TYPE_USER", "", Never, []string{"18 (LIBSYSTEM)", "0x5"}, nil},
 		{"0x800000040000007b", ptr(1), "", "VNG_UNLINK", "policy", LevelNone, []string{"process 123"}, nil},
 		{"0xe000000000000001", nil, "", "FROZEN_SWAPIN", "", Never, []string{"telemetry"}, nil},
 		// Nothing in the table.
-		{"0x2000006000000000", nil, "", "", "", LevelNone, []string{"no public " +
-			"table", "flavor 96", "always fatal"}, nil},
+		{"0x2000006000000000", nil, "", "", "", LevelNone, []string{"no public table", "flavor 96", "always fatal"}, nil},
 		{"0x3000000000000000", nil, "", "", "", Never, []string{"no public table", "never end"}, nil},
 		{"0x2000000000000000", nil, "", "", "", Never, []string{"flavor is 0"}, nil},
 		{"0x09c27b83", nil, "", "", "", Never, []string{"signal 9", "0x27b83", "Termination Reason"}, nil},

@@ -83,7 +83,7 @@ func ByCode(c Code) (*Rule, bool) {
 	if c.Type() == GuardVirtMemory {
 		flavor &^= tagSoftMode
 	}
-	cs := candidatesFor(c.Type(), flavor)
+	cs := joined(candidatesFor(c.Type(), flavor))
 	for i := range cs {
 		if !cs[i].until.Known() {
 			return cs[i].rule, true
@@ -100,8 +100,7 @@ func (t GuardType) numbered() bool {
 	return t == GuardMachPort || t == GuardVirtMemory || t == GuardFD || t == GuardVN
 }
 
-// candidatesFor returns the eras in which a number had a meaning, those that follow each other without a change of
-// meaning joined, in the order of the table.
+// candidatesFor returns the eras in which a number had a meaning, in the order of the table.
 func candidatesFor(t GuardType, flavor uint32) []candidate {
 	if flavor == 0 && t.numbered() {
 		return nil
@@ -112,7 +111,6 @@ func candidatesFor(t GuardType, flavor uint32) []candidate {
 			continue
 		}
 		eras := r.Eras()
-		first := len(out)
 		for i, e := range eras {
 			if e.Flavor != flavor {
 				continue
@@ -121,20 +119,29 @@ func candidatesFor(t GuardType, flavor uint32) []candidate {
 			if i+1 < len(eras) {
 				c.until = eras[i+1].From
 			}
-			if last := len(out) - 1; last >= first && joins(out[last], c) {
-				c.era.From = out[last].era.From
-				out[last] = c
-				continue
-			}
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// joins reports whether d goes on where c ends and means the same.
-func joins(c, d candidate) bool {
-	return c.until == d.era.From && c.era.Target == d.era.Target && c.era.Payload == d.era.Payload &&
+// joined joins eras that follow each other without a change of meaning. What was said of one alone is dropped.
+func joined(cs []candidate) []candidate {
+	var out []candidate
+	for _, c := range cs {
+		if last := len(out) - 1; last >= 0 && goesOn(out[last], c) {
+			c.era.From, c.era.Note, c.era.Unsure = out[last].era.From, "", ""
+			out[last] = c
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// goesOn reports whether d begins where c ends and means the same.
+func goesOn(c, d candidate) bool {
+	return c.rule == d.rule && c.until == d.era.From && c.era.Target == d.era.Target && c.era.Payload == d.era.Payload &&
 		c.era.Class == d.era.Class && c.era.KillsFrom == d.era.KillsFrom
 }
 

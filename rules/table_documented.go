@@ -34,8 +34,8 @@ var documentedRules = []Rule{
 			},
 			{
 				ID: "bootstrap-port", KillsFrom: Level2,
-				When: "the destination is launchd's bootstrap port and the reply port is neither a reply port nor " +
-					"a weak one",
+				When: "the destination is launchd's bootstrap port and the reply port is neither a reply port nor a " +
+					"weak one",
 				Policy: "REQUIRE_REPLY_PORT_SEMANTICS_BOOTSTRAP_PORT",
 			},
 		},
@@ -53,31 +53,27 @@ var documentedRules = []Rule{
 			{From: Version{15, 4}, XNU: "xnu-11417.101.15", Flavor: 0x00800000, Class: Soft, KillsFrom: Never,
 				Target: TargetPortName, Payload: PayloadUnused,
 				Note: "for ordinary service ports only counted; hardened processes that call a kernel object with a " +
-					"plain " +
-					"reply port have their message refused under this number too"},
+					"plain reply port have their message refused under this number too"},
 			{From: Version{26, 0}, XNU: "xnu-12377", Flavor: 0x0a, Class: Fatal, KillsFrom: LevelNone,
 				Target: TargetReceiverName, Payload: PayloadBootstrap,
 				Note: "fatal; the target is the receiver's name of the destination, not a name of the process that " +
 					"is killed"},
 		},
 		Happened: "The process sent a message that asks for a reply on an ordinary port, to a service that insists " +
-			"on a " +
-			"real reply port.",
+			"on a real reply port.",
 		Trigger: "A message is sent from user space with a reply port (msgh_local_port) that is valid and alive but " +
-			"is " +
-			"no reply port, and the destination requires reply-port semantics. No reply port at all, or a dead one, " +
-			"violates nothing. A weak reply port is good enough for this rule.",
+			"is no reply port, and the destination requires reply-port semantics. No reply port at all, or a dead " +
+			"one, violates nothing. A weak reply port is good enough for this rule.",
 		Gain: "A reply that arrives on an ordinary port can be intercepted or forged: the right to answer could have " +
 			"been copied or moved to a third process.",
 		Return: "MACH_SEND_INVALID_REPLY (0x10000009)",
 		Target: TargetReceiverName,
 		TargetNote: "the name under which the receiver knows the destination port; 0 while its receive right travels " +
-			"in a " +
-			"message. It is no name of the process that was killed, unless that sent to itself",
+			"in a message. It is no name of the process that was killed, unless that sent to itself",
 		Payload: PayloadBootstrap,
 		Remedy: "Receive the reply on a real reply port: construct it with MPO_REPLY_PORT, take " +
-			"mig_get_reply_port(), or " +
-			"let XPC do the exchange; send it as MACH_MSG_TYPE_MAKE_SEND_ONCE and nothing else.",
+			"mig_get_reply_port(), or let XPC do the exchange; send it as MACH_MSG_TYPE_MAKE_SEND_ONCE and nothing " +
+			"else.",
 		Wrong: `mach_port_t reply;
 mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &reply); // an ordinary port
 
@@ -113,8 +109,8 @@ mach_msg(&message.header, MACH_SEND_MSG | MACH_RCV_MSG, size, limit, reply, MACH
 		Cases: []Case{{
 			ID: "kernel-object", KillsFrom: Level1,
 			When: "the destination is a kernel object (task, thread, host, IOKit, semaphore, voucher, memory entry " +
-				"…) and " +
-				"the reply port is neither a reply port nor a special reply port; a weak reply port is not enough",
+				"…) and the reply port is neither a reply port nor a special reply port; a weak reply port is not " +
+				"enough",
 			Policy: "REQUIRE_REPLY_PORT_SEMANTICS_KOBJECT",
 		}},
 		Since: Version{14, 0},
@@ -126,14 +122,13 @@ mach_msg(&message.header, MACH_SEND_MSG | MACH_RCV_MSG, size, limit, reply, MACH
 				Enum: "kGUARD_EXC_REQUIRE_REPLY_PORT_SEMANTICS", Class: Soft, KillsFrom: Never,
 				Target: TargetPortName, Payload: PayloadUnused,
 				Note: "hardened processes (platform binaries and browser engines) have the message refused; reported " +
-					"under the " +
-					"number of REQUIRE_REPLY_PORT_SEMANTICS, mostly overtaken by SEND_INVALID_REPLY (0x10000)"},
+					"under the number of REQUIRE_REPLY_PORT_SEMANTICS, mostly overtaken by SEND_INVALID_REPLY " +
+					"(0x10000)"},
 			{From: Version{26, 0}, XNU: "xnu-12377", Flavor: 0x09, Class: Fatal, KillsFrom: Level1,
 				Target: TargetReceiverName, Payload: PayloadUnused, Note: "own number, fatal"},
 		},
 		Happened: "The process called the kernel (a task, thread, host or other kernel object) with a port for the " +
-			"answer " +
-			"that is no real reply port.",
+			"answer that is no real reply port.",
 		Trigger: "A message to a kernel object carries a reply port that is valid and alive but of another type than " +
 			"reply port or special reply port. A plain mach_msg() to a kernel object does not get this far: it fails " +
 			"with INVALID_OPTIONS. Code 9 therefore comes from a MIG stub of the system whose reply-port slot was " +
@@ -146,8 +141,7 @@ mach_msg(&message.header, MACH_SEND_MSG | MACH_RCV_MSG, size, limit, reply, MACH
 			"process's own name of it. Informative, not identifying",
 		Payload: PayloadUnused,
 		Remedy: "Call the system's own stub (task_info, thread_get_state …) and leave its reply port alone; in a " +
-			"stub of " +
-			"your own take the port from mig_get_reply_port(). mach_reply_port() returns an ordinary port.",
+			"stub of your own take the port from mig_get_reply_port(). mach_reply_port() returns an ordinary port.",
 		Wrong: `// A copied MIG stub with a reply port of its own
 request.header.msgh_remote_port = mach_task_self();
 request.header.msgh_local_port = mach_reply_port(); // an ordinary port, in spite of its name
@@ -192,8 +186,8 @@ request.header.msgh_local_port = mig_get_reply_port();`,
 			},
 			{
 				ID: "disposition", KillsFrom: Level2, NotOn: []string{"visionOS"},
-				When: "the disposition of an out-of-line port array is any other than MACH_MSG_TYPE_COPY_SEND, " +
-					"even if the array is empty",
+				When: "the disposition of an out-of-line port array is any other than MACH_MSG_TYPE_COPY_SEND, even " +
+					"if the array is empty",
 				Policy: "RESTRICT_OOL_PORT_ARRAYS",
 			},
 		},
@@ -208,10 +202,9 @@ request.header.msgh_local_port = mig_get_reply_port();`,
 		},
 		Happened: "The process sent an array of port rights in a message, in a way that is not allowed.",
 		Trigger: "A message sent from user space carries a MACH_MSG_OOL_PORTS_DESCRIPTOR. The kernel looks first at " +
-			"the " +
-			"destination, then at the number of arrays, and at the disposition when it copies the array in. " +
-			"Out-of-line " +
-			"memory and inline port descriptors are not concerned, nor are arrays in answers of the kernel.",
+			"the destination, then at the number of arrays, and at the disposition when it copies the array in. " +
+			"Out-of-line memory and inline port descriptors are not concerned, nor are arrays in answers of the " +
+			"kernel.",
 		Gain: "Arrays of port rights let an attacker allocate and lay out kernel memory filled with port pointers, a " +
 			"standard step of kernel exploits.",
 		Return:      "MACH_SEND_INVALID_OPTIONS (0x10000013)",
@@ -261,19 +254,18 @@ message.body.msgh_descriptor_count = 3;`,
 			{
 				ID: "in-exception-macos", KillsFrom: Level2, OfTarget: true, On: []string{"macOS", "bridgeOS"},
 				When: "another task sets any state of a thread that is stopped in a Mach exception",
-				Exempt: "callers with com.apple.private.thread-set-state; debuggers attached to the target; " +
-					"the task's own exception handler",
+				Exempt: "callers with com.apple.private.thread-set-state; debuggers attached to the target; the " +
+					"task's own exception handler",
 			},
 			{
 				ID: "in-exception", KillsFrom: Level1, OfTarget: true, NotOn: []string{"macOS", "bridgeOS"},
 				When: "another task sets any state of a thread that is stopped in a Mach exception",
-				Exempt: "callers with com.apple.private.thread-set-state; debuggers attached to the target; " +
-					"the task's own exception handler",
+				Exempt: "callers with com.apple.private.thread-set-state; debuggers attached to the target; the " +
+					"task's own exception handler",
 			},
 			{
 				ID: "debug-registers", KillsFrom: LevelNone, OfTarget: true, Special: true,
-				When: "the debug registers are set of a task whose pointer-authentication failures are fatal " +
-					"(arm64e)",
+				When:   "the debug registers are set of a task whose pointer-authentication failures are fatal (arm64e)",
 				Exempt: "callers with com.apple.private.thread-set-state",
 			},
 		},
@@ -294,22 +286,20 @@ message.body.msgh_descriptor_count = 3;`,
 		},
 		Happened: "The process set the registers of a thread through the kernel.",
 		Trigger: "thread_set_state or act_set_state is called for a thread of a task that is protected. What counts " +
-			"is " +
-			"the level of the task whose thread is changed, so an ordinary tool is killed for touching a hardened " +
+			"is the level of the task whose thread is changed, so an ordinary tool is killed for touching a hardened " +
 			"process.",
-		Gain: "Whoever sets a program counter or a link register runs code of his choice in the target, past " +
-			"its code signature.",
+		Gain: "Whoever sets a program counter or a link register runs code of his choice in the target, past its " +
+			"code signature.",
 		Return: "KERN_NO_ACCESS (8)",
 		Target: TargetThreadFlavor,
 		TargetNote: "the flavor number, such as 6 for ARM_THREAD_STATE64; 0 before macOS 26, whose reports tell no " +
 			"detail",
 		Payload: PayloadThreadState,
-		PayloadNote: "0 at every call site that was read; Apple's text documents 1 << 56 exception handler, " +
-			"2 << 56 registers, 3 << 56 fatal PAC",
+		PayloadNote: "0 at every call site that was read; Apple's text documents 1 << 56 exception handler, 2 << 56 " +
+			"registers, 3 << 56 fatal PAC",
 		Remedy: "Let the thread change itself: answer its exception with a new state (behavior " +
 			"EXCEPTION_STATE_IDENTITY_PROTECTED, or a signal handler that edits its ucontext). To start code " +
-			"elsewhere " +
-			"use pthread_create; to inspect use thread_get_state, which is not restricted.",
+			"elsewhere use pthread_create; to inspect use thread_get_state, which is not restricted.",
 		Wrong: `thread_suspend(thread);
 arm_thread_state64_t state;
 mach_msg_type_number_t count = ARM_THREAD_STATE64_COUNT;
@@ -344,8 +334,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 			{
 				ID: "behavior", KillsFrom: Level1, OfTarget: true,
 				When: "a live port is registered with the behavior EXCEPTION_DEFAULT or EXCEPTION_STATE_IDENTITY, " +
-					"whatever " +
-					"flag bits it carries, for a task, its threads, or a program being spawned",
+					"whatever flag bits it carries, for a task, its threads, or a program being spawned",
 				Exempt: "callers with com.apple.private.set-exception-port; macOS with System Integrity Protection off",
 			},
 			{
@@ -357,8 +346,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 			{
 				ID: "only-one-exception-port", KillsFrom: Level1, OfTarget: true, Special: true,
 				When: "the task carries com.apple.security.only-one-exception-port and any exception port is set " +
-					"other " +
-					"than through task_register_hardened_exception_handler, even a null one",
+					"other than through task_register_hardened_exception_handler, even a null one",
 				Exempt: "callers with com.apple.private.set-exception-port",
 			},
 		},
@@ -378,27 +366,22 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 				Target: TargetBehavior, Payload: PayloadMask, Note: "behavior and mask stand in the report"},
 		},
 		Happened: "The process registered an exception handler with a behavior that hands out control of the task " +
-			"and its " +
-			"threads.",
+			"and its threads.",
 		Trigger: "task_, thread_ or host_set_exception_ports, the swap variants, " +
-			"task_register_hardened_exception_handler " +
-			"or posix_spawnattr_setexceptionports_np name EXCEPTION_DEFAULT or EXCEPTION_STATE_IDENTITY with a live " +
-			"port. " +
-			"A null or dead port takes handlers away and is always allowed. The flags MACH_EXCEPTION_CODES, " +
-			"MACH_EXCEPTION_ERRORS and MACH_EXCEPTION_BACKTRACE_PREFERRED do not matter.",
+			"task_register_hardened_exception_handler or posix_spawnattr_setexceptionports_np name EXCEPTION_DEFAULT " +
+			"or EXCEPTION_STATE_IDENTITY with a live port. A null or dead port takes handlers away and is always " +
+			"allowed. The flags MACH_EXCEPTION_CODES, MACH_EXCEPTION_ERRORS and MACH_EXCEPTION_BACKTRACE_PREFERRED " +
+			"do not matter.",
 		Gain: "A handler with these behaviors receives the task and thread ports with every exception: who plants " +
-			"one " +
-			"gains control of the process as soon as it faults.",
+			"one gains control of the process as soon as it faults.",
 		Return:      "KERN_DENIED (53); EINVAL from posix_spawn; KERN_NO_ACCESS (8) in macOS 14.4",
 		Target:      TargetBehavior,
 		TargetNote:  "the behavior with its flag bits; 0 in macOS 15, without meaning in 14.4",
 		Payload:     PayloadMask,
 		PayloadNote: "the exception mask; 0 before macOS 26",
 		Remedy: "Register with EXCEPTION_STATE_IDENTITY_PROTECTED, EXCEPTION_IDENTITY_PROTECTED or EXCEPTION_STATE " +
-			"(with " +
-			"MACH_EXCEPTION_CODES): the handler then receives a task identity token and a thread id. To find the " +
-			"thread " +
-			"in its own process the handler compares thread ids; to clear handlers pass MACH_PORT_NULL.",
+			"(with MACH_EXCEPTION_CODES): the handler then receives a task identity token and a thread id. To find " +
+			"the thread in its own process the handler compares thread ids; to clear handlers pass MACH_PORT_NULL.",
 		Wrong: `task_set_exception_ports(mach_task_self(), EXC_MASK_BAD_ACCESS, port,
                          EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES, THREAD_STATE_NONE);`,
 		Right: `task_set_exception_ports(mach_task_self(), EXC_MASK_BAD_ACCESS, port,
@@ -427,11 +410,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 		Cases: []Case{
 			{
 				ID: "immovable-type", KillsFrom: LevelNone,
-				When: "a right is moved or copied that its port type binds to the process: reply ports, connection " +
-					"ports, " +
-					"task and thread read or inspect ports, IOKit connections, and the receive rights of timers, " +
-					"exception " +
-					"ports and service ports after their first move",
+				When: "a right is moved or copied that its port type binds to the process: reply ports, connection ports, " +
+					"task and thread read or inspect ports, IOKit connections, and the receive rights of timers and exception " +
+					"ports, and of connection ports after their first move",
 			},
 			{
 				ID: "guarded-receive", KillsFrom: LevelNone,
@@ -466,23 +447,19 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 		},
 		Happened: "The process tried to give away a port right that is not allowed to leave it.",
 		Trigger: "A right is copied in from the process (destination, reply field, descriptor, port array, " +
-			"insert_right or " +
-			"extract_right) and its entry or its port is immovable. Naming an immovable send right as the " +
-			"destination of " +
-			"a message is allowed, and so is sending it to a kernel object.",
+			"insert_right or extract_right) and its entry or its port is immovable. Naming an immovable send right " +
+			"as the destination of a message is allowed, and so is sending it to a kernel object.",
 		Gain: "Whoever receives the task port of a process controls it; whoever receives a reply or connection port " +
-			"can " +
-			"stand in the middle of its conversations.",
+			"can stand in the middle of its conversations.",
 		Return: "KERN_INVALID_CAPABILITY (20); MACH_SEND_INVALID_RIGHT (0x1000000a) for a right in the body of a " +
-			"message, " +
-			"MACH_SEND_INVALID_REPLY (0x10000009) for the reply field",
+			"message, MACH_SEND_INVALID_REPLY (0x10000009) for the reply field",
 		Target:      TargetPortName,
 		TargetNote:  "the name of the port in the process that was killed",
 		Payload:     PayloadTypeDisposition,
 		PayloadNote: "0 for a receive right, and always before macOS 26; else port type << 32 | disposition",
 		Remedy: "Do not send the right. Prove identity with a task identity token (task_create_identity_token), let " +
-			"the " +
-			"process do the work itself and send the result, or let the peer build its own connection (XPC endpoint).",
+			"the process do the work itself and send the result, or let the peer build its own connection (XPC " +
+			"endpoint).",
 		Wrong: `message.port.name = mach_task_self(); // hands the receiver control of this process
 message.port.disposition = MACH_MSG_TYPE_COPY_SEND;
 message.port.type = MACH_MSG_PORT_DESCRIPTOR;`,

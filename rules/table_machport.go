@@ -3,13 +3,11 @@ package rules
 // Mach port guards other than the six documented ones, that are fatal for every process.
 
 const remedyRights = "Find who gave the name up first: a double mach_port_deallocate, a receive right released as a " +
-	"send " +
-	"right, or a name used after it was destroyed. Release receive rights with mach_port_destruct, send rights with " +
-	"mach_port_deallocate, and set the variable to MACH_PORT_NULL afterwards."
+	"send right, or a name used after it was destroyed. Release receive rights with mach_port_destruct, send rights " +
+	"with mach_port_deallocate, and set the variable to MACH_PORT_NULL afterwards."
 
 const remedyGuard = "The port belongs to a library that guards it (often XPC or libdispatch). Look for code that " +
-	"treats a " +
-	"stale or foreign port name as its own; never destroy or re-guard a port that you did not create."
+	"treats a stale or foreign port name as its own; never destroy or re-guard a port that you did not create."
 
 var fatalPortRules = []Rule{
 	{
@@ -17,8 +15,7 @@ var fatalPortRules = []Rule{
 		Title: "guarded port destroyed without its guard", Class: Fatal, KillsFrom: LevelNone, Since: Version{10, 10},
 		Happened: "The process destroyed a guarded receive right without the value that guards it.",
 		Trigger: "mach_port_destroy, mach_port_destruct or mach_port_mod_refs takes away a receive right whose guard " +
-			"the " +
-			"caller does not present.",
+			"the caller does not present.",
 		Gain: "A stale port name could destroy a port that now belongs to somebody else, and receive its messages " +
 			"after reuse.",
 		Return: "KERN_INVALID_ARGUMENT (4)",
@@ -46,8 +43,7 @@ var fatalPortRules = []Rule{
 		},
 		Happened: "The process gave up its last reference to its own task port or to the port of a thread.",
 		Trigger: "mach_port_deallocate, mach_port_destroy, mach_port_mod_refs or a MOVE_SEND in a message would drop " +
-			"the " +
-			"name of a pinned control port. Below level 1 it is reported softly as OVERDEALLOC_SOFT.",
+			"the name of a pinned control port. Below level 1 it is reported softly as OVERDEALLOC_SOFT.",
 		Gain: "The name could be reused for a port of the attacker's choice while the process still believes it to " +
 			"be its own task.",
 		Return: "KERN_INVALID_CAPABILITY (20)",
@@ -55,8 +51,7 @@ var fatalPortRules = []Rule{
 		PayloadNote: "1 mach_port_deallocate, 2 mach_port_destroy, 3 moved in a message; Apple's text shows the " +
 			"number in the top byte",
 		Remedy: "Balance the references: mach_task_self() and pthread_mach_thread_np() give none that you may " +
-			"release; " +
-			"mach_thread_self() and mach_host_self() give one.",
+			"release; mach_thread_self() and mach_host_self() give one.",
 		Verified: true,
 		Sources:  []string{srcPolicy + ", mach_port_guard_exception_pinned", srcGuardDoc},
 	},
@@ -71,11 +66,12 @@ var fatalPortRules = []Rule{
 					"name neither or both"},
 			{ID: "send-only", KillsFrom: LevelHardenedRuntime,
 				When: "a kernel object is called without receiving the answer in the same call; programs built with " +
-					"an SDK of " +
-					"iOS 17, macOS 14 or watchOS 10 and before may do it below this level, when no reply port is " +
-					"given"},
+					"an SDK of iOS 17, macOS 14 or watchOS 10 and before may do it below this level, when no reply " +
+					"port is given"},
 			{ID: "timer", KillsFrom: LevelHardenedRuntime, On: []string{"macOS"},
-				When: "a message is sent to a timer port; elsewhere than on macOS this kills at every level"},
+				When: "a message is sent to a timer port"},
+			{ID: "timer-elsewhere", KillsFrom: LevelNone, NotOn: []string{"macOS"},
+				When: "a message is sent to a timer port"},
 			{ID: "legacy-trap", KillsFrom: LevelNone,
 				When: "a message is sent with the old mach_msg_trap",
 				Exempt: "below hardened-runtime: 32-bit programs, and five calls of macOS programs built with an SDK " +
@@ -83,17 +79,15 @@ var fatalPortRules = []Rule{
 		},
 		Happened: "The process sent a message with options that do not fit its destination.",
 		Trigger: "mach_msg2 must say with exactly one bit what it talks to: a kernel object (KOBJECT_CALL), a " +
-			"message queue " +
-			"(MQ_CALL), DriverKit (DK_CALL), and the destination must be of that kind. The old trap mach_msg_trap is " +
-			"closed to new programs.",
+			"message queue (MQ_CALL), DriverKit (DK_CALL), and the destination must be of that kind. The old trap " +
+			"mach_msg_trap is closed to new programs.",
 		Gain: "Confusing kernel objects with message queues lets a process send the kernel's own calls to a port it " +
 			"controls, and the reverse.",
 		Return: "MACH_SEND_INVALID_OPTIONS (0x10000013); KERN_NOT_SUPPORTED (46) from the old trap",
 		Target: TargetLegacyMessageID, Payload: PayloadOptions,
 		Remedy: "Call mach_msg from the system library, and kernel routines through the system's own stubs. Do not " +
-			"use a " +
-			"stub of the kernel (exception_raise, mach_exception_raise …) to forward a message to another process: " +
-			"compile the interface yourself.",
+			"use a stub of the kernel (exception_raise, mach_exception_raise …) to forward a message to another " +
+			"process: compile the interface yourself.",
 		Verified: true,
 		Sources: []string{
 			srcPolicy + ", ipc_preflight_msg_option64, ipc_validate_kmsg_dest_from_user, " +
@@ -123,8 +117,7 @@ var fatalPortRules = []Rule{
 			{From: Version{15, 4}, XNU: "xnu-11417.101.15", Flavor: 0x07, Class: Fatal, KillsFrom: LevelNone,
 				Target: TargetDefenseID, Payload: PayloadPortName,
 				Note: "behind the boot argument service_port_defense_enabled; also for port-destroyed notifications " +
-					"and " +
-					"exception ports; the target tells which"},
+					"and exception ports; the target tells which"},
 			{From: Version{26, 4}, XNU: "newest public", Flavor: 0x07, Class: Fatal, KillsFrom: LevelNone,
 				Target: TargetUnused, Payload: PayloadPortName, Note: "only for moving the right; the target is " +
 					"always 0",
@@ -135,8 +128,7 @@ var fatalPortRules = []Rule{
 		Gain:     "Who receives on the port of a service is the service: all its clients would talk to him.",
 		Return:   "KERN_INVALID_CAPABILITY (20)", Target: TargetUnused, Payload: PayloadPortName,
 		Remedy: "Keep the receive right where launchd delivered it. To let another process serve, declare the " +
-			"service in " +
-			"its own launchd job, or hand connections over as XPC endpoints.",
+			"service in its own launchd job, or hand connections over as XPC endpoints.",
 		Verified: true,
 		Sources:  []string{srcPolicy + ", ipc_move_receive_allowed", srcGuardDoc},
 	},
@@ -154,8 +146,7 @@ var fatalPortRules = []Rule{
 		Since:    Version{10, 10},
 		Happened: "The process presented a guard for a port that is guarded with another value.",
 		Trigger: "mach_port_unguard, mach_port_swap_guard, a destruct or a guarded descriptor with a value that is " +
-			"not the " +
-			"port's guard.",
+			"not the port's guard.",
 		Return: "KERN_INVALID_ARGUMENT (4)", Target: TargetPortName, Payload: PayloadGuard,
 		Remedy: remedyGuard, Verified: true, Sources: []string{srcGuardDoc, srcMachPort + ", mach_port_unguard_locked"},
 	},
@@ -170,8 +161,7 @@ var fatalPortRules = []Rule{
 		Trigger:  "Messages with MACH_SEND_STRICT_REPLY or MACH_RCV_STRICT_REPLY, only with the boot argument.",
 		Return:   "MACH_SEND_INVALID_REPLY or a related code; it stands in the payload",
 		Target:   TargetPortName, Payload: PayloadStrictReply,
-		Remedy: "Remove the boot argument; otherwise use a real reply port and the voucher that came with the " +
-			"request.",
+		Remedy:   "Remove the boot argument; otherwise use a real reply port and the voucher that came with the request.",
 		Verified: true, Doubts: []string{"Apple's text leaves it undocumented on purpose"},
 		Sources: []string{srcGuardDoc, srcPortH},
 	},
@@ -181,13 +171,11 @@ var fatalPortRules = []Rule{
 		Title: "notification that the port type forbids", Class: Fatal, KillsFrom: LevelNone, Since: Version{26, 0},
 		Happened: "The process asked for a notification about a port whose type does not allow it.",
 		Trigger: "mach_port_request_notification asks for port-destroyed on a port that is immovable or forbids it " +
-			"(reply, " +
-			"timer, exception, bootstrap and notification ports, kernel objects), or for no-senders on a reply port " +
-			"and the like.",
+			"(reply, timer, exception, bootstrap and notification ports, kernel objects), or for no-senders on a " +
+			"reply port and the like.",
 		Return: "KERN_INVALID_RIGHT (17)", Target: TargetPortType, Payload: PayloadNotification,
 		Remedy: "Do not arm port-destroyed or no-senders on such ports. A reply port tells by MACH_NOTIFY_SEND_ONCE " +
-			"that " +
-			"nobody will answer; for the life of a peer use a dead-name notification on the right you hold.",
+			"that nobody will answer; for the life of a peer use a dead-name notification on the right you hold.",
 		Verified: true, Sources: []string{srcPolicy + ", ipc_allow_register_pd_notification", srcGuardDoc},
 	},
 	{
@@ -206,12 +194,10 @@ var fatalPortRules = []Rule{
 		},
 		Happened: "The process constructed a kind of port for which it lacks the entitlement.",
 		Trigger:  "mach_port_construct with the flag of a port type that has a construction entitlement.",
-		Gain: "Such ports are exempt from other restrictions; without the entitlement anyone could step around " +
-			"them.",
-		Return: "KERN_DENIED (53)", Target: TargetMPOFlags, Payload: PayloadUnused,
+		Gain:     "Such ports are exempt from other restrictions; without the entitlement anyone could step around them.",
+		Return:   "KERN_DENIED (53)", Target: TargetMPOFlags, Payload: PayloadUnused,
 		Remedy: "Use MPO_REPLY_PORT for replies; for port arrays ask for the entitlement or send the rights in " +
-			"inline " +
-			"descriptors.",
+			"inline descriptors.",
 		Verified: true,
 		Sources: []string{
 			srcMachPort + ", mach_port_construct", srcPolicy + ", ipc_sec_policy_array", srcGuardDoc,
@@ -231,8 +217,7 @@ var fatalPortRules = []Rule{
 		},
 		Cases: []Case{{ID: "filtered", KillsFrom: LevelNone, Special: true,
 			When: "the sandbox profile of the process filters messages to this port, refuses this message id, and " +
-				"the sender did " +
-				"not ask for a mere error (MACH_SEND_FILTER_NONFATAL)"}},
+				"the sender did not ask for a mere error (MACH_SEND_FILTER_NONFATAL)"}},
 		Happened: "The process sent a message that its sandbox profile forbids.",
 		Trigger:  "The sandbox's message filter refuses the message id for the destination.",
 		Return:   "MACH_SEND_MSG_FILTERED (0x10000017)", Target: TargetKernelPointer, Payload: PayloadMessageID,

@@ -8,8 +8,7 @@ package rules
 const tagSoftMode = 0x100000
 
 const remedyMemory = "Look for memory used after it was freed, or freed in other pieces than it was allocated: run " +
-	"the " +
-	"program with Address Sanitizer or Guard Malloc."
+	"the program with Address Sanitizer or Guard Malloc."
 
 // vmCase is the case of the guards that task_exc_guard decides: fatal for platform binaries and from level 1 on.
 var vmCase = []Case{{ID: "task-setting", KillsFrom: Level1,
@@ -72,8 +71,8 @@ func tagged(r Rule) Rule {
 	r.Target = TargetTagFault
 	r.TargetNote = "the kind of fault (0x106 tag check, 0x107 canonical tag), with 0x100000 set in soft mode"
 	r.Sources = append(r.Sources, srcSleh, "XNU (newest) osfmk/arm64/mte.c, mte_guard_ast")
-	r.Remedy = "This is a memory-safety bug: memory was used after it was freed, or out of bounds. " +
-		"Reproduce it with Address Sanitizer, or in soft mode to see all places."
+	r.Remedy = "This is a memory-safety bug: memory was used after it was freed, or out of bounds. Reproduce it with " +
+		"Address Sanitizer, or in soft mode to see all places."
 	r.tell = tellTagFault
 	return r
 }

@@ -23,9 +23,8 @@ var optionalPortRules = []Rule{
 		Since:    Version{10, 14},
 		Happened: "The process used a port name under which it holds no right.",
 		Trigger: "A call is given a name that does not exist in the process, most often because it was released " +
-			"before. " +
-			"The commonest cause in public reports is IOObjectRelease or IOServiceClose called twice on one IOKit " +
-			"object.",
+			"before. The commonest cause in public reports is IOObjectRelease or IOServiceClose called twice on one " +
+			"IOKit object.",
 		Return: "KERN_INVALID_NAME (15)", Target: TargetPortName, Payload: PayloadUnused, Remedy: remedyRights,
 		Verified: true,
 		Sources: []string{srcGuardDoc, srcRight,
@@ -59,8 +58,7 @@ var optionalPortRules = []Rule{
 		Title: "port-destroyed notification refused", Class: Optional, KillsFrom: Level1, Since: Version{10, 14},
 		Happened: "The process asked for a port-destroyed notification that the system does not allow.",
 		Trigger: "mach_port_request_notification(MACH_NOTIFY_PORT_DESTROYED) on a service port by any process but " +
-			"launchd, " +
-			"with a notification port that may move or is not launchd's, or a second time on one port.",
+			"launchd, with a notification port that may move or is not launchd's, or a second time on one port.",
 		Return: "KERN_INVALID_RIGHT (17); KERN_FAILURE (5) for the second registration", Target: TargetUnused,
 		Payload: PayloadPDRequest,
 		Remedy: "Leave port-destroyed notifications on services to launchd; watch a peer with a dead-name " +
@@ -74,8 +72,7 @@ var optionalPortRules = []Rule{
 		Since:    Version{10, 14},
 		Happened: "The process sent a message whose reply field names a right it cannot use like that.",
 		Trigger: "The reply field (msgh_local_port) fails to be copied in: the name does not exist, the disposition " +
-			"does " +
-			"not fit the right, or a reply port is given in another way than MAKE_SEND_ONCE.",
+			"does not fit the right, or a reply port is given in another way than MAKE_SEND_ONCE.",
 		Return: "MACH_SEND_INVALID_REPLY (0x10000009)", Target: TargetPortName, Payload: PayloadReplyEntry,
 		History: []Era{
 			{From: Version{10, 14}, XNU: "xnu-4903.221.2", Flavor: 0x10000, Class: Optional, KillsFrom: LevelPlatform,
@@ -108,8 +105,7 @@ var optionalPortRules = []Rule{
 		},
 		Remedy: "Pass a voucher received or created, as COPY_SEND, or none at all.", Verified: true,
 		Doubts: []string{"Apple's text swaps the numbers of SEND_INVALID_RIGHT and SEND_INVALID_VOUCHER; the header " +
-			"and " +
-			"ReportCrash agree on those given here"},
+			"and ReportCrash agree on those given here"},
 		Sources: []string{srcKmsg + ", ipc_kmsg_copyin_header", srcPortH, srcGuardDoc},
 	},
 	{
@@ -134,8 +130,7 @@ var optionalPortRules = []Rule{
 			remedyRights,
 		Verified: true,
 		Doubts: []string{"Apple's text swaps the numbers of SEND_INVALID_RIGHT and SEND_INVALID_VOUCHER; the header " +
-			"and " +
-			"ReportCrash agree on those given here"},
+			"and ReportCrash agree on those given here"},
 		Sources: []string{srcGuardDoc, srcPortH},
 	},
 	{
@@ -179,7 +174,7 @@ func unusedOptional(name string, flavor uint32) Rule {
 		Title: "defined, never raised", Class: Optional, KillsFrom: Level1, Since: Version{10, 14},
 		Retired:  "no call site in public kernels",
 		Happened: "The process broke a Mach port rule that public kernels define but never report.",
-		Trigger:  "None in public kernels.", Target: TargetPortName, Payload: PayloadUnused,
+		Trigger:  "No public kernel raises it.", Target: TargetPortName, Payload: PayloadUnused,
 		Remedy:   remedyRights,
 		Verified: true, Doubts: []string{"a kernel that raises it is not public; its target and payload are unknown"},
 		Sources: []string{srcPortH},

@@ -13,9 +13,8 @@ const (
 )
 
 const remedyFD = "Another part of the process (a library, libdispatch, the network stack) owns this descriptor and " +
-	"guards " +
-	"it. Look for a descriptor closed twice, a number kept after close, or a loop that closes or duplicates all " +
-	"descriptors; to hand a descriptor on, dup() it before it is given to the library."
+	"guards it. Look for a descriptor closed twice, a number kept after close, or a loop that closes or duplicates " +
+	"all descriptors; to hand a descriptor on, dup() it before it is given to the library."
 
 func fdRule(name string, flavor uint32, title, happened, trigger string) Rule {
 	return Rule{
@@ -55,8 +54,8 @@ var userRules = []Rule{{
 	Happened: "The process reported a fault of its own; that leaves a report and does not end it.",
 	Trigger:  "os_fault_with_payload() in a library.", Target: TargetReasonNamespace, Payload: PayloadReasonCode,
 	Remedy: "This is no crash and no Mach restriction: the process went on. The namespace names the library to ask.",
-	Cases: []Case{{ID: "fault", KillsFrom: Never, Special: true, When: "a library calls os_fault_with_payload; " +
-		"never by itself: a process that also ended has another termination reason"}},
+	Cases: []Case{{ID: "fault", KillsFrom: Never, Special: true, When: "a library calls os_fault_with_payload; never " +
+		"by itself: a process that also ended has another termination reason"}},
 	Verified: true,
 	Sources:  []string{"XNU (newest) bsd/kern/kern_sig.c, GUARD_TYPE_USER", "XNU osfmk/kern/exc_guard.h"},
 }}
@@ -72,8 +71,7 @@ func vnRule(name string, flavor uint32, title, happened string) Rule {
 		Trigger:  "A process without the guard touches a file that another process protects with a vnode guard.",
 		Target:   TargetOwnerPID, Payload: PayloadGuard, Return: "EPERM, where the policy denies",
 		Remedy: "Leave the file to its owner (the process id in the report), or ask the owner to do it; a database " +
-			"or " +
-			"system store is usually opened twice.",
+			"or system store is usually opened twice.",
 		Verified: true, Sources: []string{srcGuardedH, srcVNGuard},
 	}
 	return r

@@ -80,13 +80,11 @@ var softPortRules = []Rule{
 		KillsFrom: Never, Since: Version{26, 4},
 		Happened: "The process asked to be notified on a port whose type should not receive notifications.",
 		Trigger: "mach_port_request_notification with a notify port whose type may not receive notifications; " +
-			"reported, " +
-			"not refused yet.",
+			"reported, not refused yet.",
 		Target: TargetKernelPointer, Payload: PayloadPortType,
 		TargetNote: "documented as a port name; the code passes the low half of a kernel pointer",
-		Remedy: ignoredBySoft + "Receive notifications on an ordinary port or on one built with " +
-			"MPO_NOTIFICATION_PORT.",
-		Verified: true, Doubts: []string{"the first release that raises it"},
+		Remedy:     ignoredBySoft + "Receive notifications on an ordinary port or on one built with MPO_NOTIFICATION_PORT.",
+		Verified:   true, Doubts: []string{"the first release that raises it"},
 		Sources: []string{srcPolicy + ", ipc_port_can_receive_notifications", srcGuardDoc},
 	},
 	{
@@ -113,8 +111,7 @@ var softPortRules = []Rule{
 		Cases: []Case{{ID: "contained", KillsFrom: Never, Special: true,
 			Policy: "RESTRICT_REGISTER_NON_NOTIFICATION_PORT",
 			When: "a process with com.apple.security.hardened-process.containment.ipc asks for notifications on " +
-				"another type of " +
-				"port, and the boot argument cv_notif_port_required_enforced is set"}},
+				"another type of port, and the boot argument cv_notif_port_required_enforced is set"}},
 		Happened: "A contained process asked for notifications on a port that is no notification port.",
 		Trigger:  "Contained processes only, and only with a boot argument that is off by default.",
 		Target:   TargetUnused, Payload: PayloadUnused,

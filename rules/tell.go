@@ -44,8 +44,7 @@ func (d *reading) typesUnsure() {
 const (
 	unsureTypes = "port types are numbered as in the newest public kernel; macOS 26.0 to 26.3 may number them " +
 		"differently"
-	unsureWord = "the policy word is read as in the newest public kernel; macOS 26.0 to 26.3 may lay it out " +
-		"differently"
+	unsureWord = "the policy word is read as in the newest public kernel; macOS 26.0 to 26.3 may lay it out differently"
 )
 
 func tellReplyPort(d *reading) {
@@ -58,8 +57,7 @@ func tellReplyPort(d *reading) {
 	case d.HavePayload && d.Payload == 1:
 		d.set("bootstrap-port")
 		d.Sentence = "The process sent a message to launchd's bootstrap port that asks for a reply on a port that is " +
-			"no " +
-			"reply port."
+			"no reply port."
 		d.fact("It is fatal from level 2 on; below, the bootstrap port accepts any reply port.")
 	case d.HavePayload:
 		d.set("service-port")
@@ -128,8 +126,7 @@ func tellThreadSetState(d *reading) {
 	case debug && !registers:
 		d.set("debug-registers")
 		d.fact("Debug registers are refused for tasks whose pointer-authentication failures are fatal (arm64e), " +
-			"whatever " +
-			"the level; or another task's thread was stopped in an exception.")
+			"whatever the level; or another task's thread was stopped in an exception.")
 	case registers:
 		d.set("registers")
 		var flavors []string
@@ -139,11 +136,10 @@ func tellThreadSetState(d *reading) {
 		if mach.ThreadFlavorSetsRegisters("x86_64", d.target) {
 			flavors = append(flavors, x86)
 		}
-		d.Sentence = "The process set the registers of a thread through the kernel " +
-			"(" + strings.Join(flavors, " or ") + ")."
+		d.Sentence = "The process set the registers of a thread through the " +
+			"kernel (" + strings.Join(flavors, " or ") + ")."
 		d.fact("The flavor holds the program counter: it is refused from level 1 on, even for the process's own " +
-			"threads, " +
-			"unless the thread itself answers an exception.")
+			"threads, unless the thread itself answers an exception.")
 	default:
 		d.fact("The flavor holds no program counter, so the thread belonged to another task and was stopped in an " +
 			"exception.")
@@ -205,8 +201,7 @@ func tellIllegalMove(d *reading) {
 	if d.Payload == 0 {
 		d.Sentence = fmt.Sprintf("The process tried to send away the receive right %s, which is bound to it.", d.name())
 		d.fact("Either the port's type forbids it (timer, exception, bootstrap, reply ports, a connection port that " +
-			"moved " +
-			"before), or it was made immovable with MPO_IMMOVABLE_RECEIVE or mach_port_guard_with_flags.")
+			"moved before), or it was made immovable with MPO_IMMOVABLE_RECEIVE or mach_port_guard_with_flags.")
 		return
 	}
 	kind := mach.PortType(d.Payload >> 32 & 0xffffff)
@@ -246,8 +241,7 @@ func remedyImmovableType(t mach.PortType, otherwise string) string {
 	switch t {
 	case mach.PortTypeReply, mach.PortTypeSpecialReply:
 		return "A reply port may only be named in the reply field (msgh_local_port), as MAKE_SEND_ONCE. Build other " +
-			"ports " +
-			"without MPO_REPLY_PORT."
+			"ports without MPO_REPLY_PORT."
 	case mach.PortTypeConnection:
 		return "Let the peer build a connection of its own: hand it an XPC endpoint."
 	case mach.PortTypeTaskRead, mach.PortTypeTaskInspect, mach.PortTypeThreadRead, mach.PortTypeThreadInspect:
@@ -265,8 +259,7 @@ func tellOptions(d *reading) {
 		d.Sentence = "The process sent message " + messageText(d.target) + " with the old mach_msg_trap, which is " +
 			"closed to it."
 		d.Remedy = "Rebuild the program against a current SDK, so that messages go through mach_msg2; look for " +
-			"statically " +
-			"linked or hand-written copies of mach_msg."
+			"statically linked or hand-written copies of mach_msg."
 	}
 	if !d.HavePayload || d.Payload == 0 {
 		return
@@ -300,8 +293,7 @@ func tellOptions(d *reading) {
 			"mach_exception_raise stub: then the first fault is on another thread.")
 	case cfi == mach.SendKobjectCall:
 		d.Sentence = "The process sent a call meant for the kernel to a port that belongs to a process, or called " +
-			"the kernel " +
-			"without receiving the answer in the same call."
+			"the kernel without receiving the answer in the same call."
 	case cfi == mach.SendMQCall:
 		d.Sentence = "The process sent an ordinary message to a kernel object or a timer, which take none."
 		d.fact("mach_msg() always means an ordinary message; kernel objects have to be called through the system's " +
@@ -331,8 +323,7 @@ func tellConstruct(d *reading) {
 	case f&mach.ConnectionPortWithPortArray != 0:
 		d.set("port-array")
 		d.Sentence = "The process constructed a port that receives arrays of rights, for which it lacks the " +
-			"entitlement " +
-			"com.apple.developer.allow-connection-port-with-port-array."
+			"entitlement com.apple.developer.allow-connection-port-with-port-array."
 	case f&mach.NotificationPort == mach.WeakReplyPort:
 		d.set("weak-reply")
 		d.Sentence = "The process constructed a weak reply port, for which it lacks the entitlement " +

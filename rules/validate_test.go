@@ -27,8 +27,8 @@ func TestValidateFails(t *testing.T) {
 		spoil func(rows []*Rule, ps []Policy)
 		want  string
 	}{
-		{"number twice", func(rows []*Rule, _ []Policy) { rule(rows, "DESTROY").Flavor = 0x04 }, "number 0x4 is that " +
-			"of"},
+		{"number twice", func(rows []*Rule, _ []Policy) { rule(rows, "DESTROY").Flavor = 0x04 }, "number 0x4 is " +
+			"that of"},
 		{"name twice", func(rows []*Rule, _ []Policy) { rule(rows, "DESTROY").Name = "SET_CONTEXT" }, "name is used " +
 			"twice"},
 		{"anchor twice", func(rows []*Rule, _ []Policy) { rule(rows, "UNGUARDED").Name = "FD_CLOSE" }, "anchor"},
@@ -45,8 +45,7 @@ func TestValidateFails(t *testing.T) {
 		{"fatal that does " +
 			"not", func(rows []*Rule, _ []Policy) { rule(rows, "DESTROY").KillsFrom = Never }, "never kills"},
 		{"class against range", func(rows []*Rule, _ []Policy) { rule(rows, "INVALID_NAME").Class = Fatal }, "range"},
-		{"optional at level " +
-			"2", func(rows []*Rule, _ []Policy) { rule(rows, "INVALID_NAME").KillsFrom = Level2 }, "level 1"},
+		{"optional at level 2", func(rows []*Rule, _ []Policy) { rule(rows, "INVALID_NAME").KillsFrom = Level2 }, "level 1"},
 		{"flavor too large", func(rows []*Rule, _ []Policy) { rule(rows, "VNG_LINK").Flavor = 1 << 29 }, "29 bits"},
 		{"level against cases", func(rows []*Rule, _ []Policy) { rule(rows, "THREAD_SET_STATE").KillsFrom = Level3 },
 			"its cases from 1"},

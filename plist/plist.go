@@ -1,14 +1,14 @@
 // Package plist reads property lists that nobody has vouched for: the Info.plist of a bundle, an entitlements file, the
 // entitlements inside a code signature.
 //
-// A property list is a tree of dictionaries, arrays, strings, numbers, dates and data, written as XML or in a binary
-// form. The binary form stores each object once and lets others refer to it by number, so a few hundred bytes can
-// describe a tree of 2^60 leaves (an array that names the next array twice, sixty deep), a circle, or a million strings
-// that all lie over the same bytes. The XML form costs a decoder some hundred times its size when it is made of empty
-// dictionaries. The decoder underneath, howett.net/plist, is built for honest files and follows such a list until memory
-// ends. This package walks the list once beforehand, in time and memory proportional to its size, and hands it on only
-// when the tree it describes is of ordinary size and depth. The OpenStep text form, which neither bundles nor signatures
-// use, is refused.
+// A property list is a tree of dictionaries, arrays, strings, numbers, dates and data, written as XML or in a
+// binary form. The binary form stores each object once and lets others refer to it by number, so a few hundred
+// bytes can describe a tree of 2^60 leaves (an array that names the next array twice, sixty deep), a circle, or a
+// million strings that all lie over the same bytes. The XML form costs a decoder some hundred times its size when
+// it is made of empty dictionaries. The decoder underneath, howett.net/plist, is built for honest files and follows
+// such a list until memory ends. This package walks the list once beforehand, in time and memory proportional to
+// its size, and hands it on only when the tree it describes is of ordinary size and depth. The OpenStep text form,
+// which neither bundles nor signatures use, is refused.
 package plist
 
 import (

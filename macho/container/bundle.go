@@ -93,7 +93,8 @@ func (b Bundle) Name() string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// Rel returns the part of name below the bundle, with the Versions/A of a framework taken out; "" for what is not below.
+// Rel returns the part of name below the bundle, with the Versions/A of a framework taken out; "" for what is not
+// below.
 func (b Bundle) Rel(name string) string {
 	rel, ok := strings.CutPrefix(name, b.Path+"/")
 	if !ok {
@@ -120,8 +121,8 @@ func (b Bundle) IsInfo(name string) bool {
 	return false
 }
 
-// IsExecutable reports whether name is the bundle's main executable. The second argument is CFBundleExecutable; where it
-// is "" the bundle's own name stands for it.
+// IsExecutable reports whether name is the bundle's main executable. The second argument is CFBundleExecutable;
+// where it is "" the bundle's own name stands for it.
 func (b Bundle) IsExecutable(name, executable string) bool {
 	if executable == "" {
 		executable = b.Name()

@@ -100,9 +100,10 @@ type Stats struct {
 }
 
 // Walk gives the regular files at path to visit, one at a time: the file itself, or all that is in the folder or
-// archive, sorted by name in folders and in the archive's own order in archives. Parts that cannot be read are given to
-// unread, and the walk goes on; the Offset of an [finding.Unread] counts in the innermost file or (uncompressed) archive
-// that its Member names. Walk fails only when visit does, with the error of visit, or when ctx is done.
+// archive, sorted by name in folders and in the archive's own order in archives. Parts that cannot be read are
+// given to unread, and the walk goes on; the Offset of an [finding.Unread] counts in the innermost file or
+// (uncompressed) archive that its Member names. Walk fails only when visit does, with the error of visit, or when
+// ctx is done.
 //
 // A file that shrinks while visit reads it in the same goroutine counts as unread.
 func Walk(ctx context.Context, path string, opts Options, visit func(Item) error,
@@ -222,8 +223,8 @@ type exhausted struct{ what string }
 func (e *exhausted) Error() string { return e.what }
 
 var (
-	errMembers  = &exhausted{"the limit for the entries of all archives together is reached; the rest is not read"}
-	errExpanded = &exhausted{"the limit for decompressed bytes of all archives together is reached; the rest is not read"}
+	errMembers  = &exhausted{"the limit for the entries of all archives is reached; the rest is not read"}
+	errExpanded = &exhausted{"the limit for decompressed bytes of all archives is reached; the rest is not read"}
 )
 
 func isExhausted(err error) bool {

@@ -215,8 +215,9 @@ func TestWalkArchives(t *testing.T) {
 // bzip2Tar is the tar of one file, package/lib, that says "bzipped". Go has no compressor for bzip2.
 func bzip2Tar(t testing.TB) []byte {
 	t.Helper()
-	data, err := base64.StdEncoding.DecodeString("QlpoOTFBWSZTWU65aWsAADHbgMmAQAD1gAIAfqxeEAgYIABUZo000aZA0yeTQ9UEopkaaaaaaADQScfIZNECPOFpKD3ICgukWCMU" +
-		"QnUGKsR8Jt6xwMkO5c0atL1QaOaAB2pX4u5IpwoSCdctLWA=")
+	data, err := base64.StdEncoding.DecodeString("" +
+		"QlpoOTFBWSZTWU65aWsAADHbgMmAQAD1gAIAfqxeEAgYIABUZo000aZA0yeTQ9UEopkaaaaaaADQScfIZNECPOFpKD" +
+		"3ICgukWCMUQnUGKsR8Jt6xwMkO5c0atL1QaOaAB2pX4u5IpwoSCdctLWA=")
 	if err != nil {
 		t.Fatal(err)
 	}

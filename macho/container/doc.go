@@ -1,6 +1,6 @@
-// Package container opens what people hand to a checker: a file, a bundle, an archive, a folder, and archives inside any
-// of them. [Walk] gives out the regular files one at a time, in the same order every time, within limits that hold for
-// hostile input.
+// Package container opens what people hand to a checker: a file, a bundle, an archive, a folder, and archives
+// inside any of them. [Walk] gives out the regular files one at a time, in the same order every time, within limits
+// that hold for hostile input.
 //
 // # What is opened
 //
@@ -18,7 +18,8 @@
 //
 // # What it costs
 //
-// Files on disk are mapped. Members of archives are first judged by their head (512 bytes), so that what nobody wants is
-// not decompressed further than that where the format allows it (zip); the others are held in memory up to 32 MiB, and
-// beyond that in a temporary file which has no name any more by the time the first byte is written to it.
+// Files on disk are mapped. Members of archives are first judged by their head (512 bytes), so that what nobody
+// wants is not decompressed further than that where the format allows it (zip); the others are held in memory up to
+// 32 MiB, and beyond that in a temporary file which has no name any more by the time the first byte is written to
+// it.
 package container

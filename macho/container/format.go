@@ -65,7 +65,8 @@ const tailSize = 512
 // only decides for disk images, whose beginning is the beginning of whatever they hold.
 func sniff(name string, head, tail []byte) format {
 	ext := strings.ToLower(path.Ext(name))
-	if bytes.HasPrefix(tail, []byte("koly")) || ext == ".dmg" && len(head) > 0 || ext == ".sparseimage" || ext == ".iso" {
+	isImage := ext == ".dmg" || ext == ".sparseimage" || ext == ".iso"
+	if bytes.HasPrefix(tail, []byte("koly")) || isImage && len(head) > 0 {
 		return format{refusal: refuseImage}
 	}
 	for _, s := range signatures {

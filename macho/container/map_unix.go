@@ -22,7 +22,8 @@ func idOf(info fs.FileInfo, bundle string) (id fileID, links uint64, ok bool) {
 	if !ok {
 		return fileID{}, 0, false
 	}
-	return fileID{uint64(st.Dev), uint64(st.Ino), bundle}, uint64(st.Nlink), true //nolint:unconvert // differs by system
+	// The widths of these differ from system to system.
+	return fileID{uint64(st.Dev), uint64(st.Ino), bundle}, uint64(st.Nlink), true
 }
 
 // openFlags keep open from waiting for the other end, should the file have become a pipe since it was looked at.

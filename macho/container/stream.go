@@ -112,7 +112,8 @@ func (w *walker) decompress(k kind, r io.Reader, depth int) (out io.Reader, done
 		if depth == 1 {
 			free = 1
 		}
-		out, err = xz.ReaderConfig{DictCap: 1 << 16}.NewReader(&xzGuard{w: w, r: bufio.NewReaderSize(r, 16<<10), free: free})
+		guard := &xzGuard{w: w, r: bufio.NewReaderSize(r, 16<<10), free: free}
+		out, err = xz.ReaderConfig{DictCap: 1 << 16}.NewReader(guard)
 	case kindZstd:
 		var d *zstd.Decoder
 		d, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -134,10 +135,10 @@ func cutShort(err error) error {
 	return err
 }
 
-// xzGuard passes an xz stream on, but not the header of a block whose dictionary is too large: the decoder allocates
-// what the header asks for, up to 4 GiB, again for each block. Blocks begin at multiples of four bytes and their headers
-// carry a CRC-32, so they are found by looking at every such place.
-// Source: "The .xz File Format" 1.2.1, sections 3.1 and 5.3.1.
+// xzGuard passes an xz stream on, but not the header of a block whose dictionary is too large: the decoder
+// allocates what the header asks for, up to 4 GiB, again for each block. Blocks begin at multiples of four bytes
+// and their headers carry a CRC-32, so they are found by looking at every such place. Source: "The .xz File Format"
+// 1.2.1, sections 3.1 and 5.3.1.
 type xzGuard struct {
 	w     *walker
 	r     *bufio.Reader

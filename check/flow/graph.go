@@ -1,0 +1,288 @@
+package flow
+
+import (
+	"fmt"
+	"slices"
+
+	"portcullis.dev/check/flow/op"
+)
+
+// graph is the control-flow graph of a function.
+type graph struct {
+	insts  []op.Inst
+	at     []int32 // (address - start) / align -> index in insts + 1
+	blocks []*block
+	index  map[uint64]*block
+	callee map[uint64]string // symbols of direct branches, by site
+	roots  []uint64          // where code begins that no known path leads to
+}
+
+// block is a run of instructions that is entered at its first and left at its last.
+type block struct {
+	start uint64
+	insts []*op.Inst
+	succ  []*block
+	pred  []*block
+	// guess: no path from the entry leads here; it may be a landing pad, or no code at all.
+	guess   bool
+	live    bool // a wanted call can be reached from here
+	in      *state
+	visits  int
+	pending bool
+}
+
+func (c *context) inside(addr uint64) bool {
+	return addr >= c.f.Start && addr < c.f.End && addr%c.isa.Align == 0
+}
+
+func (g *graph) lookup(c *context, addr uint64) *op.Inst {
+	if i := g.at[(addr-c.f.Start)/c.isa.Align]; i != 0 {
+		return &g.insts[i-1]
+	}
+	return nil
+}
+
+// symbol names what a direct branch reaches outside the function. In object files a branch of distance 0 stands for
+// one that is still to be linked.
+func (c *context) symbol(in *op.Inst) (string, bool) {
+	if s, ok := c.g.callee[in.Addr]; ok {
+		return s, s != ""
+	}
+	s := ""
+	if in.Flow == op.Call || !c.inside(in.Target) || in.Target == in.Addr || in.Target == in.Addr+uint64(in.Len) {
+		s, _ = c.img.Callee(in.Addr, in.Target)
+	}
+	c.g.callee[in.Addr] = s
+	return s, s != ""
+}
+
+// leaves tells whether the target of a direct jump or branch is outside the function.
+func (c *context) leaves(in *op.Inst) bool {
+	if _, ok := c.symbol(in); ok {
+		return true
+	}
+	return !c.inside(in.Target)
+}
+
+func (c *context) noReturn(in *op.Inst) bool {
+	if s, ok := c.symbol(in); ok {
+		e, ok := c.m.Effect(s)
+		return ok && e.NoReturn
+	}
+	return false
+}
+
+// build decodes what can be reached and cuts it into blocks. Tables are the targets of indirect jumps found so far.
+func (c *context) build(tables map[uint64][]uint64) *graph {
+	size := c.f.End - c.f.Start
+	code := c.img.Bytes(c.f.Start, int(size))
+	if uint64(len(code)) < size {
+		c.problem = fmt.Sprintf("the function's code at %#x is not in the file", c.f.Start)
+		return nil
+	}
+	g := &graph{at: make([]int32, size/c.isa.Align+1), index: map[uint64]*block{}, callee: map[uint64]string{}}
+	c.g = g
+	leaders := map[uint64]bool{c.f.Start: true}
+	work := []uint64{c.f.Start}
+	var arena []op.Op
+	lead := func(a uint64) {
+		if c.inside(a) && !leaders[a] {
+			leaders[a] = true
+			work = append(work, a)
+		}
+	}
+	run := func() {
+		for len(work) > 0 {
+			a := work[len(work)-1]
+			work = work[:len(work)-1]
+			for c.inside(a) && g.at[(a-c.f.Start)/c.isa.Align] == 0 {
+				if cap(arena)-len(arena) < 16 {
+					arena = make([]op.Op, 0, 4096)
+				}
+				in := op.Inst{Ops: arena[len(arena):len(arena):cap(arena)]}
+				c.isa.Decode(code[a-c.f.Start:min(size, a-c.f.Start+uint64(c.isa.MaxLen))], a, &in)
+				if in.Flow == op.Undecodable {
+					in.Len = 1
+				}
+				if len(arena)+len(in.Ops) <= cap(arena) {
+					arena = arena[:len(arena)+len(in.Ops)]
+				}
+				g.insts = append(g.insts, in)
+				g.at[(a-c.f.Start)/c.isa.Align] = int32(len(g.insts))
+				next := a + uint64(in.Len)
+				stop := false
+				switch in.Flow {
+				case op.Jump, op.Branch:
+					if !c.leaves(&in) {
+						lead(in.Target)
+					}
+					if stop = in.Flow == op.Jump; !stop {
+						lead(next)
+					}
+				case op.JumpReg:
+					stop = true
+					for _, t := range tables[a] {
+						lead(t)
+					}
+				case op.Call:
+					stop = c.noReturn(&in)
+				case op.Return, op.Stop, op.Undecodable:
+					stop = true
+				}
+				if stop {
+					break
+				}
+				a = next
+			}
+		}
+	}
+	run()
+	sure := len(g.insts)
+	c.sweep(g, code, func(a uint64) {
+		g.roots = append(g.roots, a)
+		lead(a)
+		run()
+	})
+	if len(leaders) > c.m.Limits.Blocks {
+		c.problem = fmt.Sprintf("function too large (%d basic blocks)", len(leaders))
+		return g
+	}
+	starts := make([]uint64, 0, len(leaders))
+	for a := range leaders {
+		starts = append(starts, a)
+	}
+	slices.Sort(starts)
+	for _, a := range starts {
+		i := g.at[(a-c.f.Start)/c.isa.Align]
+		if i == 0 {
+			continue
+		}
+		b := &block{start: a, guess: int(i) > sure}
+		g.blocks = append(g.blocks, b)
+		g.index[a] = b
+	}
+	for _, b := range g.blocks {
+		c.fill(g, b, leaders, tables)
+	}
+	for _, b := range g.blocks {
+		for _, s := range b.succ {
+			s.pred = append(s.pred, b)
+		}
+	}
+	c.markLive(g)
+	return g
+}
+
+// sweep finds code that no known path reaches (landing pads of exceptions) and hands its start to root.
+func (c *context) sweep(g *graph, code []byte, root func(uint64)) {
+	var in op.Inst
+	for a := c.f.Start; a < c.f.End; {
+		if i := g.at[(a-c.f.Start)/c.isa.Align]; i != 0 {
+			a += uint64(g.insts[i-1].Len)
+			a = (a + c.isa.Align - 1) &^ (c.isa.Align - 1)
+			continue
+		}
+		if end, ok := c.inTable(a); ok {
+			a = end
+			continue
+		}
+		in.Ops = in.Ops[:0]
+		c.isa.Decode(code[a-c.f.Start:min(uint64(len(code)), a-c.f.Start+uint64(c.isa.MaxLen))], a, &in)
+		switch {
+		case in.Flow == op.Undecodable:
+			a += c.isa.Align
+		case in.Flow == op.Stop, in.Flow == op.Next && len(in.Ops) == 0: // padding
+			a += uint64(in.Len)
+		default:
+			root(a)
+		}
+	}
+}
+
+// inTable tells whether an address lies in a jump table that was read, and where that ends.
+func (c *context) inTable(a uint64) (uint64, bool) {
+	for _, r := range c.tableRanges {
+		if a >= r[0] && a < r[1] {
+			return (r[1] + c.isa.Align - 1) &^ (c.isa.Align - 1), true
+		}
+	}
+	return 0, false
+}
+
+// fill collects a block's instructions and successors.
+func (c *context) fill(g *graph, b *block, leaders map[uint64]bool, tables map[uint64][]uint64) {
+	add := func(a uint64) {
+		if t := g.index[a]; t != nil && !slices.Contains(b.succ, t) {
+			b.succ = append(b.succ, t)
+		}
+	}
+	for a := b.start; c.inside(a); {
+		in := g.lookup(c, a)
+		if in == nil {
+			return
+		}
+		b.insts = append(b.insts, in)
+		next := a + uint64(in.Len)
+		switch in.Flow {
+		case op.Jump, op.Branch:
+			if !c.leaves(in) {
+				add(in.Target)
+			}
+			if in.Flow == op.Branch {
+				add(next)
+			}
+			return
+		case op.JumpReg:
+			for _, t := range tables[a] {
+				add(t)
+			}
+			return
+		case op.Call:
+			if c.noReturn(in) {
+				return
+			}
+		case op.Return, op.Stop, op.Undecodable:
+			return
+		}
+		if leaders[next] {
+			add(next)
+			return
+		}
+		a = next
+	}
+}
+
+// markLive finds the blocks from which a call that is asked for can be reached; no others need be followed.
+func (c *context) markLive(g *graph) {
+	var work []*block
+	for _, b := range g.blocks {
+		for _, in := range b.insts {
+			want := false
+			switch in.Flow {
+			case op.Call, op.Jump, op.Branch:
+				if s, ok := c.symbol(in); ok {
+					_, want = c.m.Want(s)
+				}
+			case op.CallReg, op.JumpReg:
+				want = true
+			case op.Trap:
+				want = c.m.Traps > 0
+			}
+			if want {
+				b.live = true
+				work = append(work, b)
+				break
+			}
+		}
+	}
+	for len(work) > 0 {
+		b := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, p := range b.pred {
+			if !p.live {
+				p.live = true
+				work = append(work, p)
+			}
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package ipc
+
+import "portcullis.dev/mach"
+
+// Call is a message to a kernel object while the object serves it.
+type Call struct {
+	Port    *Port
+	ID      int32
+	Options mach.Option
+	Sender  Identity
+	Body    []byte // inline data; gone when Serve returns
+	Items   []Item // descriptors; rights that Serve wants to keep it takes by setting Port to nil
+
+	thread  *Thread
+	message *Message
+	cleanup *cleanup
+}
+
+// serve lets an object serve a message, then destroys what the object left of it.
+func (t *Thread) serve(c *cleanup, m *Message, p *Port, o Object) {
+	if o != nil {
+		call := &Call{Port: p, ID: m.id, Sender: m.sender, Body: m.body, Items: m.desc, thread: t, message: m, cleanup: c}
+		o.Serve(t, call)
+	}
+	c.add(task{kind: taskMessage, msg: m})
+}
+
+// Expects says that the sender waits for a reply that has not been sent.
+func (c *Call) Expects() bool { return c.message.reply.valid() }
+
+// Reply sends body, and the rights and memory of items, to the sender's reply port and uses up the right to it. Rights
+// are handed over: they must have been made, as by [Port.MakeSend]. If there is nobody to reply to they are destroyed.
+func (c *Call) Reply(id int32, body []byte, items ...Item) {
+	k := c.Port.kernel
+	m := k.newMessage(nil)
+	m.id, m.size, m.complex = id, mach.HeaderSize+uint32(len(body)), len(items) > 0
+	m.body = append(m.body, body...)
+	m.desc = append(m.desc, items...)
+	if m.complex {
+		m.size += mach.BodySize
+	}
+	for i := range items {
+		m.size += uint32(items[i].Type.Size())
+	}
+	to := c.message.reply
+	m.dest, m.destDisp = to, c.message.replyDisp
+	c.message.reply = nil
+	if to.valid() {
+		to.mu.Lock()
+		if !to.dead.Load() && !to.kernelOwned {
+			to.post(c.cleanup, m)
+			return
+		}
+		to.mu.Unlock()
+	}
+	c.cleanup.add(task{kind: taskMessage, msg: m})
+}
+
+// MakeSend makes a send right to put into a reply or to give to [Space.InsertSend].
+func (p *Port) MakeSend() *Port {
+	p.mu.Lock()
+	p.makeSends++
+	p.sends++
+	p.mu.Unlock()
+	return p
+}
+
+// ReleaseSend destroys a send right that is in no space.
+func (p *Port) ReleaseSend() {
+	var c cleanup
+	c.right(p, mach.MoveSend)
+	c.run(p.kernel)
+}
+
+// InsertSend puts a send right, made by [Port.MakeSend], into the space. A pinned one is there to stay: its last
+// reference cannot be given up while the port lives.
+func (s *Space) InsertSend(p *Port, pinned bool) (mach.Name, mach.KernReturn) {
+	var c cleanup
+	defer c.run(s.kernel)
+	name, kr := s.copyout(&c, p, mach.MoveSend, false)
+	if kr == 0 && pinned {
+		s.mu.Lock()
+		if e, _ := s.lookup(name); e != nil {
+			e.flags |= entryPinned
+		}
+		s.mu.Unlock()
+	}
+	return name, kr
+}

@@ -1,0 +1,116 @@
+package ipc
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portcullis.dev/mach"
+)
+
+// Clock lends the kernel deadlines.
+type Clock interface {
+	// AfterFunc calls f once, from anywhere, after d; stop cancels it.
+	AfterFunc(d time.Duration, f func()) (stop func() bool)
+}
+
+// Limits bound what one task may make the kernel hold. Zero fields take the default.
+type Limits struct {
+	Names int   // entries of one space; default 1<<18
+	Ports int64 // live ports and sets made by one space, wherever they are now; default 1<<18
+	Bytes int64 // bodies, out-of-line memory and port arrays of undelivered messages of one space; default 256 MiB
+}
+
+// Config says what a kernel is made of.
+type Config struct {
+	Restrictions Restrictions // nil: none
+	Clock        Clock        // nil: timeouts other than 0 never expire
+	Limits       Limits
+}
+
+// Kernel is one Mach world: ports of different kernels never meet.
+type Kernel struct {
+	restrict Restrictions
+	clock    Clock
+	limits   Limits
+	transit  sync.Mutex    // see the package comment
+	deaths   atomic.Uint64 // orders the deaths of ports
+	live     counters
+}
+
+type counters struct{ spaces, ports, sets, messages, bytes atomic.Int64 }
+
+// Stats counts what a kernel holds.
+type Stats struct{ Spaces, Ports, Sets, Messages, Bytes int64 }
+
+// New makes a kernel.
+func New(c Config) *Kernel {
+	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits}
+	if k.restrict == nil {
+		k.restrict = Unrestricted{}
+	}
+	if k.limits.Names == 0 {
+		k.limits.Names = 1 << 18
+	}
+	if k.limits.Ports == 0 {
+		k.limits.Ports = 1 << 18
+	}
+	if k.limits.Bytes == 0 {
+		k.limits.Bytes = 256 << 20
+	}
+	return k
+}
+
+// Stats returns what the kernel holds now.
+func (k *Kernel) Stats() Stats {
+	return Stats{k.live.spaces.Load(), k.live.ports.Load(), k.live.sets.Load(), k.live.messages.Load(),
+		k.live.bytes.Load()}
+}
+
+// account is what one space has made the kernel hold; it outlives the space as long as a port or message does.
+type account struct{ ports, bytes atomic.Int64 }
+
+// chargePort counts a port or set against the account; false if it would pass the limit.
+func (k *Kernel) chargePort(a *account) bool {
+	if a == nil {
+		return true
+	}
+	if a.ports.Add(1) > k.limits.Ports {
+		a.ports.Add(-1)
+		return false
+	}
+	return true
+}
+
+// chargeBytes counts bytes of a message against the account; false if it would pass the limit.
+func (k *Kernel) chargeBytes(a *account, n int64) bool {
+	if a != nil && a.bytes.Add(n) > k.limits.Bytes {
+		a.bytes.Add(-n)
+		return false
+	}
+	k.live.bytes.Add(n)
+	return true
+}
+
+func (k *Kernel) refundBytes(a *account, n int64) {
+	if a != nil {
+		a.bytes.Add(-n)
+	}
+	k.live.bytes.Add(-n)
+}
+
+// Object is what a kernel-owned port stands for.
+type Object interface {
+	// Serve handles a message sent to the port, in the sender's thread, and may reply once through the call.
+	// It returns before the sender's call does. Nothing is locked.
+	Serve(t *Thread, call *Call)
+	// NoSenders tells that the last send right to the port is gone.
+	NoSenders(p *Port, makeSendCount uint32)
+}
+
+// NewObjectPort makes a port whose receiver is the kernel. It lives until [Port.Destroy].
+func (k *Kernel) NewObjectPort(typ mach.PortType, o Object) *Port {
+	p := k.newPort(typ, nil)
+	p.kernelOwned, p.object, p.receiverName = true, o, mach.SpecialDefaultName
+	return p
+}

@@ -1,0 +1,133 @@
+package ipc
+
+import (
+	"sync"
+
+	"portcullis.dev/mach"
+)
+
+// Message is a message in the kernel's hands: its rights are in transit, its data copied.
+type Message struct {
+	next    *Message
+	kernel  *Kernel
+	account *account
+	charged int64
+
+	id                   int32
+	size                 uint32 // as the receiver will see it, without trailer
+	dest, reply, voucher *Port
+	destDisp, replyDisp  mach.Disposition // MOVE forms
+	voucherDisp          mach.Disposition
+	voucherWas           mach.Disposition // before copyin
+	complex, circular    bool
+	desc                 []Item
+	body                 []byte // inline data after header and descriptors
+	aux                  []byte
+	sender               Identity
+}
+
+// Item is a descriptor of a message in the kernel's hands.
+type Item struct {
+	Type        mach.DescriptorType
+	Disposition mach.Disposition // MOVE form: the right that is in transit
+	Copy        mach.CopyOption
+	Deallocate  bool
+	Flags       mach.GuardedFlags
+	Port        *Port
+	Ports       []*Port
+	Data        []byte
+	Size        uint32 // out of line: bytes, or ports of an array
+}
+
+var messages = sync.Pool{New: func() any { return new(Message) }}
+
+// maxPooled is the largest body that is kept for reuse.
+const maxPooled = 64 << 10
+
+func (k *Kernel) newMessage(a *account) *Message {
+	k.live.messages.Add(1)
+	m := messages.Get().(*Message)
+	m.kernel, m.account = k, a
+	return m
+}
+
+// free gives back a message whose rights and memory are gone.
+func (k *Kernel) free(m *Message) {
+	k.live.messages.Add(-1)
+	k.refundBytes(m.account, m.charged)
+	body, desc := m.body[:0], m.desc
+	clear(desc)
+	if cap(body) > maxPooled {
+		body = nil
+	}
+	if cap(desc) > 64 {
+		desc = nil
+	}
+	*m = Message{body: body, desc: desc[:0]}
+	messages.Put(m)
+}
+
+// destroy destroys the rights in a message and frees it.
+func (m *Message) destroy(c *cleanup) {
+	c.right(m.dest, m.destDisp)
+	c.right(m.reply, m.replyDisp)
+	c.right(m.voucher, mach.MoveSend)
+	m.destroyBody(c)
+	m.kernel.free(m)
+}
+
+// destroyBody destroys the rights and drops the memory of the descriptors.
+func (m *Message) destroyBody(c *cleanup) {
+	for i := range m.desc {
+		d := &m.desc[i]
+		c.right(d.Port, d.Disposition)
+		for _, p := range d.Ports {
+			c.right(p, d.Disposition)
+		}
+		*d = Item{}
+	}
+	m.desc = m.desc[:0]
+}
+
+// header returns the header as a receiver sees it; names are filled in by copyout.
+func (m *Message) header(remote, local, voucher mach.Name) mach.Header {
+	h := mach.Header{Size: m.size, Remote: remote, Local: local, Voucher: voucher, ID: m.id}
+	h.Bits = mach.MakeBits(m.replyDisp, m.destDisp, m.voucherDisp)
+	if m.complex {
+		h.Bits |= mach.BitsComplex
+	}
+	return h
+}
+
+// queue is the messages of a port in order.
+type queue struct {
+	head, tail *Message
+	count      int // messages, and places kept for senders on their way
+	limit      int
+	seqno      uint32
+}
+
+func (q *queue) put(m *Message) {
+	if q.tail == nil {
+		q.head = m
+	} else {
+		q.tail.next = m
+	}
+	q.tail = m
+}
+
+func (q *queue) take() *Message {
+	m := q.head
+	q.head = m.next
+	if q.head == nil {
+		q.tail = nil
+	}
+	m.next = nil
+	return m
+}
+
+func (q *queue) takeAll() *Message {
+	m := q.head
+	q.head, q.tail, q.count = nil, nil, 0
+	return m
+}

@@ -1,0 +1,322 @@
+package ipc
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"portcullis.dev/mach"
+)
+
+// receiveUser receives a message into the buffer of a.
+//
+// Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_results.
+func (t *Thread) receiveUser(a *Args, o mach.Option) mach.KernReturn {
+	w := &t.wait
+	w.room, w.auxRoom, w.options = uint32(min(len(a.Buffer), 1<<31)), uint32(min(len(a.BufferAux), 1<<31)), o
+	if kr := t.await(a.Receive, o, a.Timeout); kr != 0 {
+		return kr
+	}
+	m := w.msg
+	w.msg = nil
+	c := &t.cleanup
+	defer c.run(t.space.kernel)
+	if w.large != 0 {
+		if m == nil {
+			writeLarge(a.Buffer, o, w.large, w.source)
+			return mach.RcvTooLarge
+		}
+		return t.receiveError(c, m, a.Buffer, mach.RcvTooLarge)
+	}
+	tr := mach.Trailer{Seqno: w.seqno, Security: m.sender.Security, Audit: m.sender.Audit, Context: m.dest.contextNow()}
+	h, kr := t.space.copyoutHeader(c, m, o)
+	if kr != 0 {
+		return t.receiveError(c, m, a.Buffer, kr)
+	}
+	b := a.Buffer
+	h.Encode(b)
+	n := mach.HeaderSize
+	if m.complex {
+		binary.LittleEndian.PutUint32(b[n:], uint32(len(m.desc)))
+		n += mach.BodySize
+		var bad mach.KernReturn
+		n, bad = t.copyoutBody(c, m, b, n, o, a.BufferAt)
+		if bad != 0 {
+			kr = mach.RcvBodyError | bad
+		}
+	}
+	n += copy(b[n:], m.body)
+	tr.Encode(b[n:], o.TrailerElements())
+	if o&mach.MsgVector != 0 {
+		copy(a.BufferAux, m.aux)
+	}
+	t.space.kernel.free(m)
+	return kr
+}
+
+// writeLarge tells a receiver what did not fit: its size, and whose message it was if asked.
+func writeLarge(b []byte, o mach.Option, size uint32, source mach.Name) {
+	if len(b) >= mach.HeaderSize {
+		binary.LittleEndian.PutUint32(b[4:], size)
+		if o&mach.RcvLargeIdentity != 0 {
+			binary.LittleEndian.PutUint32(b[12:], uint32(source))
+		}
+	}
+}
+
+// receiveError destroys a message that cannot be delivered; its receiver gets an empty one.
+//
+// Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_error.
+func (t *Thread) receiveError(c *cleanup, m *Message, b []byte, kr mach.KernReturn) mach.KernReturn {
+	h := mach.Header{Size: mach.HeaderSize}
+	if h.Encode(b) {
+		(&mach.Trailer{Seqno: t.wait.seqno}).Encode(b[mach.HeaderSize:], mach.TrailerNull)
+	}
+	c.add(task{kind: taskMessage, msg: m})
+	return kr
+}
+
+// contextNow returns the context of a port.
+func (p *Port) contextNow() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.context
+}
+
+// await gets a message, or the size of one that is too large, into the thread's waiter.
+func (t *Thread) await(name mach.Name, o mach.Option, timeout uint32) mach.KernReturn {
+	s, w := t.space, &t.wait
+	s.mu.Lock()
+	e, _ := s.lookup(name)
+	if e == nil || e.rights&(mach.TypeReceive|mach.TypePortSet) == 0 {
+		s.mu.Unlock()
+		t.violate(GuardRcvInvalidName, name, 0)
+		return mach.RcvInvalidName
+	}
+	p, set := e.port, e.set
+	var n uint64
+	if set != nil {
+		s.mu.Unlock()
+		var kr mach.KernReturn
+		if n, kr = t.awaitSet(set, o, timeout); n == 0 {
+			return kr
+		}
+	} else {
+		p.mu.Lock()
+		s.mu.Unlock()
+		w.large, w.msg = 0, nil
+		if p.queue.head != nil {
+			p.hand(w)
+			p.mu.Unlock()
+			return 0
+		}
+		if o&mach.RcvTimeout != 0 && timeout == 0 {
+			p.mu.Unlock()
+			return mach.RcvTimedOut
+		}
+		n = w.begin()
+		p.receivers.push(w)
+		p.mu.Unlock()
+	}
+	switch r := w.sleep(n, o&mach.RcvTimeout != 0, timeout); {
+	case r == waitAwakened:
+		return 0
+	case set != nil:
+		set.mu.Lock()
+		set.receivers.remove(w)
+		set.mu.Unlock()
+		return wakeError(r)
+	default:
+		p.mu.Lock()
+		p.receivers.remove(w)
+		p.mu.Unlock()
+		return wakeError(r)
+	}
+}
+
+func wakeError(r waitResult) mach.KernReturn {
+	switch r {
+	case waitTimedOut:
+		return mach.RcvTimedOut
+	case waitInterrupted:
+		return mach.RcvInterrupted
+	}
+	return mach.RcvPortChanged
+}
+
+// awaitSet takes the first message of a set, or gets in line; then n is the number of the sleep.
+func (t *Thread) awaitSet(set *PortSet, o mach.Option, timeout uint32) (n uint64, kr mach.KernReturn) {
+	w := &t.wait
+	for {
+		set.mu.Lock()
+		m := set.first
+		switch {
+		case set.dead.Load():
+			set.mu.Unlock()
+			return 0, mach.RcvPortChanged
+		case m != nil:
+			set.mu.Unlock()
+			if t.takeFrom(set, m) {
+				return 0, 0
+			}
+			continue
+		case o&mach.RcvTimeout != 0 && timeout == 0:
+			set.mu.Unlock()
+			return 0, mach.RcvTimedOut
+		}
+		n = w.begin()
+		set.receivers.push(w)
+		set.mu.Unlock()
+		return n, 0
+	}
+}
+
+// takeFrom takes a message from a member that was ready when last seen; false if it is not any more.
+func (t *Thread) takeFrom(set *PortSet, m *member) bool {
+	p, w := m.port, &t.wait
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.large, w.msg = 0, nil
+	took := slices.Contains(p.members, m) && p.queue.head != nil
+	if took {
+		p.hand(w)
+	}
+	set.mu.Lock()
+	set.unready(m)
+	if took && p.queue.head != nil && !set.dead.Load() {
+		set.markReady(m) // at the end of the line: members take turns
+	}
+	set.mu.Unlock()
+	return took
+}
+
+// copyoutBody gives the receiver rights and memory of the descriptors, writes them to b from n on and returns where
+// inline data starts. bad has the resource bits of what could not be given.
+func (t *Thread) copyoutBody(c *cleanup, m *Message, b []byte, n int, o mach.Option, at uint64) (int, mach.KernReturn) {
+	var bad mach.KernReturn
+	for i := range m.desc {
+		d, kr := t.copyoutItem(c, &m.desc[i], o&mach.RcvGuardedDesc != 0, true, at)
+		bad |= kr
+		n += d.Encode(b[n:])
+	}
+	m.desc = m.desc[:0]
+	return n, bad
+}
+
+// copyoutItem gives the space one right or piece of memory and describes it.
+func (t *Thread) copyoutItem(c *cleanup, item *Item, guardedOK, immovable bool, at uint64) (d mach.Descriptor,
+	kr mach.KernReturn) {
+	d = mach.Descriptor{Type: item.Type, Disposition: item.Disposition, Copy: item.Copy, Deallocate: item.Deallocate,
+		Size: item.Size}
+	switch item.Type {
+	case mach.DescriptorPort:
+		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, false)
+	case mach.DescriptorGuardedPort:
+		d.Flags = item.Flags
+		if !guardedOK {
+			c.right(item.Port, item.Disposition)
+			break
+		}
+		if guard := item.Flags&mach.GuardedImmovableReceive != 0; guard && item.Port.valid() {
+			item.Port.mu.Lock()
+			item.Port.guarded, item.Port.strict, item.Port.context = true, false, at
+			item.Port.mu.Unlock()
+			d.Address, d.Flags = at, mach.GuardedImmovableReceive
+			immovable = immovable && guard
+		} else {
+			immovable = false
+		}
+		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, immovable)
+	case mach.DescriptorOOLPorts:
+		d.Address, kr = t.copyoutArray(c, item)
+		d.Deallocate, d.Copy = true, mach.CopyVirtual
+	default:
+		if item.Size > 0 {
+			d.Address, kr = t.copyoutMemory(item.Data)
+		}
+		if kr != 0 {
+			d.Size = 0
+		}
+	}
+	*item = Item{}
+	return d, kr
+}
+
+func (t *Thread) copyoutMemory(b []byte) (uint64, mach.KernReturn) {
+	if t.space.memory != nil {
+		if addr, ok := t.space.memory.CopyOut(b); ok {
+			return addr, 0
+		}
+	}
+	return 0, mach.MsgVMSpace
+}
+
+func (t *Thread) copyoutArray(c *cleanup, item *Item) (uint64, mach.KernReturn) {
+	if len(item.Ports) == 0 {
+		return 0, 0
+	}
+	var bad mach.KernReturn
+	b := make([]byte, 4*len(item.Ports))
+	for i, p := range item.Ports {
+		name, kr := t.space.copyoutPort(c, p, item.Disposition, false)
+		bad |= kr
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(name))
+	}
+	addr, kr := t.copyoutMemory(b)
+	return addr, bad | kr
+}
+
+// takeBack destroys the send-once right to a reply port of the space and returns the port's name, from which another
+// can be made; 0 if it is no such port.
+func (p *Port) takeBack(s *Space) mach.Name {
+	if !p.valid() || !isReplyPort(p) {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.receiver != s || p.dead.Load() {
+		return 0
+	}
+	p.sendOnces--
+	return p.receiverName
+}
+
+// pseudoReceive gives the task back a message that it could not send: rights return under the names they have now, and
+// the send buffer says which, in the form in which they could be sent again.
+//
+// Source: XNU osfmk/ipc/ipc_kmsg.c, ipc_kmsg_copyout_pseudo.
+func (t *Thread) pseudoReceive(c *cleanup, m *Message, a *Args, l *layout) (bad mach.KernReturn) {
+	s := t.space
+	h := mach.Header{Size: m.size, Voucher: l.header.Voucher, ID: m.id}
+	var kr mach.KernReturn
+	h.Remote, kr = s.copyoutPort(c, m.dest, m.destDisp, false)
+	bad |= kr
+	reply := m.replyDisp
+	if name := m.reply.takeBack(s); name != 0 {
+		h.Local, reply = name, mach.MakeSendOnce
+	} else {
+		h.Local, kr = s.copyoutPort(c, m.reply, m.replyDisp, false)
+		bad |= kr
+	}
+	voucher := m.voucherDisp
+	if m.voucher.valid() {
+		if m.voucherWas == mach.MoveSend {
+			h.Voucher, kr = s.copyoutPort(c, m.voucher, mach.MoveSend, false)
+			bad |= kr
+		} else {
+			voucher = mach.CopySend
+			c.right(m.voucher, mach.MoveSend)
+		}
+	}
+	m.dest, m.reply, m.voucher = nil, nil, nil
+	h.Bits = mach.MakeBits(m.destDisp, reply, voucher) | l.header.Bits&mach.BitsComplex
+	h.Encode(a.Send)
+	n := mach.HeaderSize + mach.BodySize
+	for i := range m.desc {
+		d, kr := t.copyoutItem(c, &m.desc[i], true, false, a.BufferAt)
+		bad |= kr
+		n += d.Encode(a.Send[n:])
+	}
+	m.desc = m.desc[:0]
+	s.kernel.free(m)
+	return bad
+}

@@ -237,7 +237,9 @@ func WriteExplanation(w io.Writer, x rules.Explanation, style Style) error {
 	}
 	p.line("")
 	p.flow("  ", x.Sentence, 2)
-	p.line("")
+	if x.Rule != nil || x.HavePayload || x.Type != rules.GuardNone {
+		p.line("")
+	}
 	if x.Type != rules.GuardNone {
 		p.flow("  code", fmt.Sprintf("%s: %s, flavor %s, target %#x", x.Code, x.Type, number(x.Flavor), x.Code.Target()), column)
 	}

@@ -57,12 +57,13 @@ func (m *Image) Line(addr uint64) (file string, line int, ok bool) {
 		}
 		return 1
 	})
-	for n := 0; i > 0 && n < maxLineSequenceN; n++ {
+	for n, runs := 0, 0; i > 0 && n < maxLineSequenceN && runs < 4; n++ {
 		i--
 		s := &t.seqs[i]
 		if addr >= s.high {
 			continue
 		}
+		runs++
 		u := &t.units[s.unit]
 		var fileNo, lineNo uint64
 		u.run(m, t, int(s.pos), func(r lineRow) bool {

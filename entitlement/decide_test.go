@@ -9,7 +9,8 @@ import (
 )
 
 func signed(pairs ...Pair) Inputs {
-	return Inputs{Product: ProductExecutable, Platform: "macOS", Arch: "arm64", DER: setOf(pairs...), Signature: &Signature{}}
+	return Inputs{Product: ProductExecutable, Platform: "macOS", Arch: "arm64", DER: setOf(pairs...),
+		Signature: &Signature{}}
 }
 
 // TestAppleTable is Apple's own table: XNU tests, validate_platform_restrictions_entitlements_parsing. Version -1
@@ -80,20 +81,31 @@ func TestDecide(t *testing.T) {
 		{"browser false", signed(Pair{browser.Key, Bool(false)}), nil, rules.LevelNone, LineNothing},
 		{"browser string", signed(Pair{browser.Key, String("yes")}), nil, rules.Level1, LineBrowserEngine},
 		{"browser replaced", signed(browser, pairRestrictions), nil, rules.Level2, LineStringKey},
-		{"hardened runtime", signed(), func(i *Inputs) { i.Signature = runtime }, rules.LevelHardenedRuntime, LineHardenedRuntime},
-		{"hardened runtime, key", signed(pairRestrictions), func(i *Inputs) { i.Signature = runtime }, rules.Level2, LineStringKey},
-		{"hardened runtime, iOS", signed(), func(i *Inputs) { i.Signature, i.Platform = runtime, "iOS" }, rules.LevelNone, LineNothing},
+		{"hardened runtime", signed(), func(i *Inputs) { i.Signature = runtime }, rules.LevelHardenedRuntime,
+			LineHardenedRuntime},
+		{"hardened runtime, key", signed(pairRestrictions), func(i *Inputs) { i.Signature = runtime }, rules.Level2,
+			LineStringKey},
+		{"hardened runtime, iOS", signed(), func(i *Inputs) { i.Signature, i.Platform = runtime, "iOS" }, rules.LevelNone,
+			LineNothing},
 		{"hardened runtime, Catalyst", signed(), func(i *Inputs) { i.Signature, i.Platform = runtime, "Mac Catalyst" },
 			rules.LevelHardenedRuntime, LineHardenedRuntime},
-		{"hardened runtime, 15", signed(), func(i *Inputs) { i.Signature, i.OS = runtime, system("macOS", 15, 4) }, rules.LevelNone, LineNothing},
-		{"platform binary", signed(Pair{KeyRestrictionsString, String("0")}), func(i *Inputs) { i.Signature = &Signature{Platform: 14} },
+		{"hardened runtime, 15", signed(), func(i *Inputs) { i.Signature, i.OS = runtime, system("macOS", 15, 4) },
+			rules.LevelNone, LineNothing},
+		{"platform binary", signed(Pair{KeyRestrictionsString, String("0")}),
+			func(i *Inputs) { i.Signature = &Signature{Platform: 14} },
 			rules.LevelPlatform, LinePlatformBinary},
-		{"string on 26.0", signed(pairRestrictions), func(i *Inputs) { i.OS = system("macOS", 26, 0) }, rules.LevelNone, LineNothing},
-		{"bad string on 26.3", signed(Pair{KeyRestrictionsString, Bool(true)}), func(i *Inputs) { i.OS = system("", 26, 3) }, rules.LevelNone, LineNothing},
-		{"string on 26.4", signed(pairRestrictions), func(i *Inputs) { i.OS = system("macOS", 26, 4) }, rules.Level2, LineStringKey},
+		{"string on 26.0", signed(pairRestrictions), func(i *Inputs) { i.OS = system("macOS", 26, 0) }, rules.LevelNone,
+			LineNothing},
+		{"bad string on 26.3", signed(Pair{KeyRestrictionsString, Bool(true)}), func(i *Inputs) {
+			i.OS = system("", 26,
+				3)
+		}, rules.LevelNone, LineNothing},
+		{"string on 26.4", signed(pairRestrictions), func(i *Inputs) { i.OS = system("macOS", 26, 4) }, rules.Level2,
+			LineStringKey},
 		{"both on 26.0", signed(Pair{KeyRestrictionsString, String("7")}, pairRestrictionsInt),
 			func(i *Inputs) { i.OS = system("macOS", 26, 0) }, rules.Level2, LineIntegerKey},
-		{"integer on 18", signed(pairRestrictionsInt), func(i *Inputs) { i.OS = system("iOS", 18, 0) }, rules.LevelNone, LineNothing},
+		{"integer on 18", signed(pairRestrictionsInt), func(i *Inputs) { i.OS = system("iOS", 18, 0) }, rules.LevelNone,
+			LineNothing},
 		{"browser on 18", signed(browser), func(i *Inputs) { i.OS = system("iOS", 18, 0) }, rules.Level1, LineBrowserEngine},
 		{"library", signed(pairRestrictions), func(i *Inputs) { i.Product = ProductLibrary }, rules.LevelNone, LineNoProgram},
 		{"blank", signed(Pair{KeyRestrictionsString, String(" 2")}), nil, rules.Level2, LineStringKey},
@@ -101,35 +113,44 @@ func TestDecide(t *testing.T) {
 		{"leading zeros", signed(Pair{KeyRestrictionsString, String("002")}), nil, rules.Level2, LineStringKey},
 		{"trailing blank", signed(Pair{KeyRestrictionsString, String("2 ")}), nil, rules.LevelNone, LineRefused},
 		{"sign alone", signed(Pair{KeyRestrictionsString, String("-")}), nil, rules.LevelNone, LineRefused},
-		{"wraps to 2", signed(Pair{KeyRestrictionsString, String("18446744073709551618")}), nil, rules.LevelNone, LineRefused},
-		{"negative wraps to 2", signed(Pair{KeyRestrictionsString, String("-18446744073709551614")}), nil, rules.Level2, LineStringKey},
+		{"wraps to 2", signed(Pair{KeyRestrictionsString, String("18446744073709551618")}), nil, rules.LevelNone,
+			LineRefused},
+		{"negative wraps to 2", signed(Pair{KeyRestrictionsString, String("-18446744073709551614")}), nil, rules.Level2,
+			LineStringKey},
 		{"4294967298", signed(Pair{KeyRestrictionsString, String("4294967298")}), nil, rules.LevelNone, LineRefused},
 		{"array", signed(Pair{KeyRestrictionsString, Array(String("2"))}), nil, rules.LevelNone, LineRefused},
 
 		{"both spellings", signed(pairHardened, Pair{legacy, Bool(true)}), nil, rules.LevelNone, LineRefused},
-		{"both spellings, one false", signed(pairHardened, Pair{legacy, Bool(false)}, pairRestrictions), nil, rules.Level2, LineStringKey},
+		{"both spellings, one false", signed(pairHardened, Pair{legacy, Bool(false)}, pairRestrictions), nil,
+			rules.Level2, LineStringKey},
 		{"both spellings, string", signed(pairHardened, Pair{legacy, String("")}), nil, rules.LevelNone, LineRefused},
-		{"both heaps", signed(Pair{KeyHardenedHeap, Bool(true)}, Pair{legacy + ".hardened-heap", Bool(true)}), nil, rules.LevelNone, LineRefused},
+		{"both heaps", signed(Pair{KeyHardenedHeap, Bool(true)}, Pair{legacy + ".hardened-heap", Bool(true)}), nil,
+			rules.LevelNone, LineRefused},
 		{"both allocations, not hardened",
-			signed(Pair{KeyCheckedAllocs, Bool(true)}, Pair{legacy + ".checked-allocations", Bool(true)}), nil, rules.LevelNone, LineNothing},
+			signed(Pair{KeyCheckedAllocs, Bool(true)}, Pair{legacy + ".checked-allocations", Bool(true)}), nil,
+			rules.LevelNone, LineNothing},
 		{"both allocations, hardened", signed(pairHardened, Pair{KeyCheckedAllocs, Bool(true)},
 			Pair{legacy + ".checked-allocations", Bool(true)}), nil, rules.LevelNone, LineRefused},
 		{"both spellings, platform binary", signed(pairHardened, Pair{legacy, Bool(true)}),
 			func(i *Inputs) { i.Signature = &Signature{Platform: 1} }, rules.LevelNone, LineRefused},
 		{"no legacy dyld-ro", signed(Pair{KeyDyldReadOnly, Bool(true)}, Pair{legacy + ".dyld-ro", Bool(true)}), nil,
 			rules.LevelNone, LineNothing},
-		{"version string bad", signed(pairHardened, Pair{KeyVersionString, String("new")}), nil, rules.LevelNone, LineRefused},
+		{"version string bad", signed(pairHardened, Pair{KeyVersionString, String("new")}), nil, rules.LevelNone,
+			LineRefused},
 		{"version string bad, not hardened", signed(Pair{KeyVersionString, Int(1)}), nil, rules.LevelNone, LineNothing},
 		{"version string bad, 26.0", signed(pairHardened, Pair{KeyVersionString, Int(1)}),
 			func(i *Inputs) { i.OS = system("iOS", 26, 0) }, rules.LevelNone, LineNothing},
 
 		{"DER decides", signed(pairRestrictions), func(i *Inputs) { i.XML = setOf(Pair{KeyRestrictionsString, String("7")}) },
 			rules.Level2, LineStringKey},
-		{"XML alone, macOS", Inputs{Product: ProductExecutable, Platform: "macOS", XML: setOf(pairRestrictions), Signature: &Signature{}},
+		{"XML alone, macOS", Inputs{Product: ProductExecutable, Platform: "macOS", XML: setOf(pairRestrictions),
+			Signature: &Signature{}},
 			nil, rules.Level2, LineStringKey},
-		{"XML alone, iOS", Inputs{Product: ProductExecutable, Platform: "iOS", XML: setOf(pairRestrictions), Signature: &Signature{}},
+		{"XML alone, iOS", Inputs{Product: ProductExecutable, Platform: "iOS", XML: setOf(pairRestrictions),
+			Signature: &Signature{}},
 			nil, rules.LevelNone, LineNothing},
-		{"XML alone, simulator", Inputs{Product: ProductExecutable, Platform: "iOS", Simulator: true, XML: setOf(pairRestrictions),
+		{"XML alone, simulator", Inputs{Product: ProductExecutable, Platform: "iOS", Simulator: true,
+			XML:       setOf(pairRestrictions),
 			Signature: &Signature{}}, nil, rules.Level2, LineStringKey},
 		{"no signature", Inputs{Product: ProductExecutable, Platform: "macOS"}, nil, rules.LevelNone, LineNothing},
 	} {
@@ -203,7 +224,8 @@ func TestEffects(t *testing.T) {
 	for _, e := range Decide(in).Effects {
 		got[e.Key] = e.Active
 	}
-	want := map[string]bool{KeySetExceptionPort: true, KeyOneExceptionPort: false, KeyContainmentIPC: true, KeyMovableControlPort: false}
+	want := map[string]bool{KeySetExceptionPort: true, KeyOneExceptionPort: false, KeyContainmentIPC: true,
+		KeyMovableControlPort: false}
 	for k, active := range want {
 		if a, ok := got[k]; !ok || a != active {
 			t.Errorf("%s: active %t (present %t), want %t", k, a, ok, active)

@@ -104,7 +104,8 @@ func summary(root string, r Report) []string {
 
 func TestInspectThin(t *testing.T) {
 	dir := t.TempDir()
-	path := write(t, filepath.Join(dir, "tool"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 26<<16|4<<8, both(t, complete...)))
+	path := write(t, filepath.Join(dir, "tool"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 26<<16|4<<8, both(t,
+		complete...)))
 	r := inspect(t, path, rules.OS{})
 	if diff := cmp.Diff([]string{"tool arm64 2 string-key"}, summary(dir, r)); diff != "" {
 		t.Fatal(diff)
@@ -173,7 +174,8 @@ func TestInspectBundle(t *testing.T) {
 
 	// The program named alone finds the bundle around it.
 	alone := inspect(t, filepath.Join(app, "Foo"), rules.OS{})
-	if len(alone.Programs) != 1 || !slices.ContainsFunc(alone.Programs[0].Issues, func(i Issue) bool { return i.ID == "profile-wildcard" }) {
+	if len(alone.Programs) != 1 || !slices.ContainsFunc(alone.Programs[0].Issues,
+		func(i Issue) bool { return i.ID == "profile-wildcard" }) {
 		t.Errorf("got %+v", alone)
 	}
 }
@@ -182,7 +184,8 @@ func TestInspectMacBundle(t *testing.T) {
 	dir := t.TempDir()
 	app := filepath.Join(dir, "Foo.app", "Contents")
 	write(t, filepath.Join(app, "Info.plist"), infoPlist("Foo", "com.example.foo"))
-	write(t, filepath.Join(app, "MacOS/Foo"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 13<<16, &signer{flags: FlagRuntime, identifier: "x"}))
+	write(t, filepath.Join(app, "MacOS/Foo"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 13<<16,
+		&signer{flags: FlagRuntime, identifier: "x"}))
 	framework := filepath.Join(app, "Frameworks/Bar.framework")
 	write(t, filepath.Join(framework, "Versions/A/Resources/Info.plist"), infoPlist("Bar", "com.example.bar"))
 	write(t, filepath.Join(framework, "Versions/A/Bar"), imageOf(t, cpuARM64, macho.Dylib, macho.MacOS, 13<<16, nil))
@@ -224,21 +227,24 @@ func TestInspectArchive(t *testing.T) {
 	}
 	dir := t.TempDir()
 	r := inspect(t, write(t, filepath.Join(dir, "Foo.ipa"), zipped.Bytes()), rules.OS{})
-	if diff := cmp.Diff([]string{"Foo.ipa!/Payload/Foo.app/Foo arm64 2 string-key com.example.foo"}, summary(dir, r)); diff != "" {
+	if diff := cmp.Diff([]string{"Foo.ipa!/Payload/Foo.app/Foo arm64 2 string-key com.example.foo"}, summary(dir,
+		r)); diff != "" {
 		t.Fatal(diff)
 	}
 	var ids []string
 	for _, i := range r.Programs[0].Issues {
 		ids = append(ids, i.ID)
 	}
-	if diff := cmp.Diff([]string{"profile-key", "profile-key", "string-key-old-system"}, ids); diff != "" || len(r.Unread) > 0 {
+	if diff := cmp.Diff([]string{"profile-key", "profile-key", "string-key-old-system"}, ids); diff != "" ||
+		len(r.Unread) > 0 {
 		t.Error(diff, r.Unread)
 	}
 }
 
 func TestInspectFiles(t *testing.T) {
 	dir := t.TempDir()
-	profile := write(t, filepath.Join(dir, "a.mobileprovision"), cmsOf(profilePlist(t, map[string]any{KeyRestrictions: "*"})))
+	profile := write(t, filepath.Join(dir, "a.mobileprovision"), cmsOf(profilePlist(t,
+		map[string]any{KeyRestrictions: "*"})))
 	claims := write(t, filepath.Join(dir, "b.entitlements"), xmlOf(complete...))
 	program := write(t, filepath.Join(dir, "c"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 13<<16, nil))
 	write(t, program+".entitlements", xmlOf(Pair{KeyRestrictionsString, String("3")}))
@@ -290,11 +296,13 @@ func TestInspectUnread(t *testing.T) {
 			t.Errorf("%s: %+v, want an input that cannot be read because of %q", tt.name, r, tt.want)
 		}
 	}
-	if r := inspect(t, filepath.Join(dir, "missing"), rules.OS{}); len(r.Unread) != 1 || strings.Contains(r.Unread[0].Reason, dir) {
+	if r := inspect(t, filepath.Join(dir, "missing"), rules.OS{}); len(r.Unread) != 1 ||
+		strings.Contains(r.Unread[0].Reason, dir) {
 		t.Errorf("missing file: %+v", r)
 	}
 	write(t, filepath.Join(dir, "Gone.app", "Info.plist"), infoPlist("Gone", "x"))
-	if r := inspect(t, filepath.Join(dir, "Gone.app"), rules.OS{}); len(r.Unread) != 1 || !strings.Contains(r.Unread[0].Reason, `"Gone"`) {
+	if r := inspect(t, filepath.Join(dir, "Gone.app"), rules.OS{}); len(r.Unread) != 1 ||
+		!strings.Contains(r.Unread[0].Reason, `"Gone"`) {
 		t.Errorf("missing executable: %+v", r)
 	}
 	if r := inspect(t, dir, rules.OS{}); len(r.Unread) < 3 {
@@ -345,7 +353,8 @@ exports:
 		object, program := filepath.Join(dir, arch+".o"), filepath.Join(dir, arch)
 		for _, args := range [][]string{
 			{"clang-19", "-target", arch + "-apple-macos13", "-c", source, "-o", object},
-			{"ld64.lld-19", "-arch", arch, "-platform_version", "macos", "13.0", "14.0", "-adhoc_codesign", "-o", program, object, tbd},
+			{"ld64.lld-19", "-arch", arch, "-platform_version", "macos", "13.0", "14.0", "-adhoc_codesign", "-o", program,
+				object, tbd},
 		} {
 			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%q: %v\n%s", args, err, out)
@@ -407,6 +416,37 @@ func TestTextAndJSON(t *testing.T) {
 	}
 }
 
+func TestTextMergesSlices(t *testing.T) {
+	dir := t.TempDir()
+	slice := func(cpu uint32) []byte { return imageOf(t, cpu, macho.Execute, macho.MacOS, 13<<16, both(t)) }
+	path := write(t, filepath.Join(dir, "tool"), fatOf(fatSlice{cpuAMD64, 3, slice(cpuAMD64)}, fatSlice{cpuARM64, 0,
+		slice(cpuARM64)}))
+	var b strings.Builder
+	if err := WriteText(&b, Style{Width: 200}, inspect(t, path, rules.OS{})); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); !strings.Contains(got, "executable, x86_64, arm64, macOS") || strings.Count(got,
+		"level ") != 1 ||
+		!strings.Contains(got, "exempt     x86_64: translated by Rosetta") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTextCountsLibraries(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.dylib", "b.dylib"} {
+		write(t, filepath.Join(dir, name), imageOf(t, cpuARM64, macho.Dylib, macho.MacOS, 13<<16, nil))
+	}
+	write(t, filepath.Join(dir, "tool"), imageOf(t, cpuARM64, macho.Execute, macho.MacOS, 13<<16, nil))
+	var b strings.Builder
+	if err := WriteText(&b, Style{}, inspect(t, dir, rules.OS{})); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); !strings.Contains(got, "2 libraries and other images") || strings.Contains(got, "a.dylib") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestKills(t *testing.T) {
 	names := func(l rules.Level, platform string) (out []string) {
 		for _, k := range Kills(l, platform) {
@@ -418,7 +458,8 @@ func TestKills(t *testing.T) {
 		t.Errorf("level 2 kills %q, want all six", got)
 	}
 	none, one := names(rules.LevelNone, "macOS"), names(rules.Level1, "macOS")
-	if len(none) >= len(one) || slices.Contains(none, "SET_EXCEPTION_BEHAVIOR") || !slices.Contains(one, "SET_EXCEPTION_BEHAVIOR") {
+	if len(none) >= len(one) || slices.Contains(none, "SET_EXCEPTION_BEHAVIOR") || !slices.Contains(one,
+		"SET_EXCEPTION_BEHAVIOR") {
 		t.Errorf("none kills %q, 1 kills %q", none, one)
 	}
 	if slices.Contains(names(rules.Level2, "visionOS"), "OOL_PORT_ARRAY") {

@@ -134,7 +134,8 @@ func (l *linter) stringKey() {
 			why += "; the integer key beside it covers 26.0 to 26.3"
 			fix = plistLines(pairRestrictions, pairRestrictionsInt)
 		}
-		l.add("string-key-old-system", SeverityNote, e, fix, "%s, and the deployment target is %s: %s", e.Key, describeOS(min), why)
+		l.add("string-key-old-system", SeverityNote, e, fix, "%s, and the deployment target is %s: %s", e.Key,
+			describeOS(min), why)
 	}
 }
 

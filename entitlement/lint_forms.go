@@ -21,8 +21,9 @@ func (l *linter) forms() {
 			"watchOS 8 and later do not launch it (Apple: Using the latest code signature format); sign with "+
 			"codesign --generate-entitlement-der")
 	case l.in.XML != nil && l.in.XML.Len() > 0:
-		l.add("der-missing", SeverityWarning, Entry{}, "", "the signature has XML entitlements and no DER; macOS still reads "+
-			"them, codesign writes both since macOS 12")
+		l.add("der-missing", SeverityWarning, Entry{}, "",
+			"the signature has XML entitlements and no DER; macOS still reads "+
+				"them, codesign writes both since macOS 12")
 	}
 	for _, s := range []*Set{l.in.Plist, l.in.XML} {
 		if s == nil {
@@ -59,7 +60,8 @@ func (l *linter) disagreement() {
 	if diffs[0].DER != nil {
 		first = *diffs[0].DER
 	}
-	l.add("xml-der-differ", sev, first, "", "XML and DER entitlements disagree, and the kernel reads the DER: %s; sign again",
+	l.add("xml-der-differ", sev, first, "",
+		"XML and DER entitlements disagree, and the kernel reads the DER: %s; sign again",
 		strings.Join(words, "; "))
 }
 

@@ -63,7 +63,9 @@ func TestParsePlistBinary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := set.dict().String(), `{"a": [-1], "b": true, "d": 2 bytes of data, "i": 9223372036854775808, "r": 1.5,`; !strings.HasPrefix(got, want[:60]) {
+	if got, want := set.dict().String(),
+		`{"a": [-1], "b": true, "d": 2 bytes of data, "i": 9223372036854775808, "r": 1.5,`; !strings.HasPrefix(got,
+		want[:60]) {
 		t.Errorf("got %s", got)
 	}
 	if e, _ := set.Get("i"); e.At.String() != "binary property list" {

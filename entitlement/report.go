@@ -94,7 +94,8 @@ func (p *Program) Kills() []Kill {
 func (p Program) json() jsonProgram {
 	in, d := p.Inputs, p.Decision
 	j := jsonProgram{
-		Path: p.Path, Member: p.Member, Arch: in.Arch, Product: in.Product, Platform: in.Platform, Simulator: in.Simulator, Bundle: p.Bundle,
+		Path: p.Path, Member: p.Member, Arch: in.Arch, Product: in.Product, Platform: in.Platform,
+		Simulator: in.Simulator, Bundle: p.Bundle,
 		Level: d.Level, Version: d.Version, HardenedVersion: d.HardenedVersion, DecidedBy: d.Line, Key: d.Key, Why: d.Why,
 		Source: d.Source, Kills: p.Kills(), Refusals: d.Refusals, Effects: d.Effects, Exempt: d.Exempt,
 		Unverified: d.Unverified, Issues: p.Issues, Profile: in.Profile, Entitlements: map[string]Value{},

@@ -10,6 +10,7 @@ import (
 
 	"portcullis.dev/finding"
 	"portcullis.dev/macho/container"
+	"portcullis.dev/rules"
 )
 
 // Style is the look of the text form. A nil function leaves its part as it is.
@@ -56,10 +57,13 @@ func (t *textWriter) report(r Report) {
 	for i := 0; i < len(r.Programs); {
 		p := r.Programs[i]
 		arches := []string{p.Inputs.Arch}
+		exempt := exemptions(&p)
 		j := i + 1
 		for ; j < len(r.Programs) && r.Programs[j].name() == p.name() && sameAnswer(&p, &r.Programs[j]); j++ {
 			arches = append(arches, r.Programs[j].Inputs.Arch)
+			exempt = append(exempt, exemptions(&r.Programs[j])...)
 		}
+		p.Decision.Exempt = slices.Compact(exempt)
 		if p.Decision.Line == LineNoProgram && len(p.Issues) == 0 && len(r.Programs) > j-i {
 			silent++
 		} else {
@@ -82,10 +86,24 @@ func (t *textWriter) report(r Report) {
 	}
 }
 
+// exemptions returns what exempts a slice, with the slice's architecture in front.
+func exemptions(p *Program) []string {
+	var out []string
+	for _, x := range p.Decision.Exempt {
+		if p.Inputs.Arch != "" {
+			x = p.Inputs.Arch + ": " + x
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
 // sameAnswer reports whether two slices of a file are told alike.
 func sameAnswer(p, q *Program) bool {
 	a, b := *p, *q
 	a.Inputs.Arch, b.Inputs.Arch = "", ""
+	a.Inputs.MinOS, b.Inputs.MinOS = rules.OS{}, rules.OS{}
+	a.Decision.Exempt, b.Decision.Exempt = nil, nil
 	// Advice about the whole file stands at the first slice.
 	a.Issues = slices.DeleteFunc(slices.Clone(a.Issues), func(i Issue) bool { return i.ID == "slices-differ" })
 	x, errX := json.Marshal(a.json())

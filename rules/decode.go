@@ -365,7 +365,7 @@ func rightsText(bits uint32) string {
 
 // reasonText says for which part of a message a right was copied in.
 //
-// Source: ipc_copyin_reason_t, XNU (newest) osfmk/ipc/ipc_object.h; insert_right and extract_right pass 7.
+// Source: ipc_copyin_op_t, XNU (newest) osfmk/ipc/ipc_object.h; insert_right and extract_right pass 7.
 func reasonText(v uint32) string {
 	texts := [...]string{
 		"outside of a message", "as the destination", "in the reply field", "in the voucher field",

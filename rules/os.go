@@ -87,8 +87,8 @@ var osPattern = regexp.MustCompile(
 	`(?i)\b(mac ?os(?: ?x)?|os x|iphone ?os|ipados|ios|apple ?tv ?os|tvos|watch ?os|xros|visionos|bridge ?os)` +
 		`(?: version)?[ :]*([0-9]{1,3})(?:\.([0-9]{1,3}))?`)
 
-// ParseOS reads a system as reports and users write it: "macOS 14.4 (23E214)", "iPhone OS 18.5 (22F76)", "visionOS 2.4",
-// "Mac OS X 10.15.7 (19H15)". It finds the first such phrase in s.
+// ParseOS reads a system as reports and users write it: "macOS 14.4 (23E214)", "iPhone OS 18.5 (22F76)",
+// "visionOS 2.4", "Mac OS X 10.15.7 (19H15)". It finds the first such phrase in s.
 func ParseOS(s string) (OS, bool) {
 	m := osPattern.FindStringSubmatch(s)
 	if m == nil {

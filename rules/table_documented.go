@@ -6,7 +6,7 @@ package rules
 const (
 	srcPolicy    = "XNU (newest) osfmk/ipc/ipc_policy.c"
 	srcGuardDoc  = "XNU (newest) doc/mach_ipc/guard_exceptions.md"
-	srcTypesDoc  = "XNU (newest) doc/mach_ipc/port_types.md"
+	srcTypesDoc  = "XNU (newest) document \"Mach IPC Port Types\""
 	srcKmsg      = "XNU (newest) osfmk/ipc/ipc_kmsg.c"
 	srcRight     = "XNU (newest) osfmk/ipc/ipc_right.c"
 	srcMachPort  = "XNU (newest) osfmk/ipc/mach_port.c"

@@ -62,12 +62,14 @@ var fatalPortRules = []Rule{
 		Since: Version{13, 0},
 		Cases: []Case{
 			{ID: "options", KillsFrom: LevelNone,
-				When: "a message to a port of a process is sent as a kernel call, or the reverse, or the options " +
-					"name neither or both"},
-			{ID: "send-only", KillsFrom: LevelHardenedRuntime,
-				When: "a kernel object is called without receiving the answer in the same call; programs built with " +
-					"an SDK of iOS 17, macOS 14 or watchOS 10 and before may do it below this level, when no reply " +
-					"port is given"},
+				When: "a message to a port of a process is sent as a kernel call, or the reverse, or the options name " +
+					"neither or both",
+				Exempt: "on macOS, kernel calls to ports of processes where System Integrity Protection allows kernel " +
+					"debugging"},
+			{ID: "send-only", KillsFrom: LevelNone,
+				When: "a kernel object is called without receiving the answer in the same call",
+				Exempt: "below hardened-runtime: programs built with an SDK of iOS 17, macOS 14, watchOS 10 or before, " +
+					"when they give no reply port"},
 			{ID: "timer", KillsFrom: LevelHardenedRuntime, On: []string{"macOS"},
 				When: "a message is sent to a timer port"},
 			{ID: "timer-elsewhere", KillsFrom: LevelNone, NotOn: []string{"macOS"},

@@ -131,7 +131,7 @@ var optionalPortRules = []Rule{
 		Verified: true,
 		Doubts: []string{"Apple's text swaps the numbers of SEND_INVALID_RIGHT and SEND_INVALID_VOUCHER; the header " +
 			"and ReportCrash agree on those given here"},
-		Sources: []string{srcGuardDoc, srcPortH},
+		Sources: []string{srcGuardDoc, srcPortH, srcKmsg + ", ipc_kmsg_copyin_ool_ports_descriptor"},
 	},
 	{
 		Name: "RCV_INVALID_NAME", Guard: GuardMachPort, Flavor: 0x80000, Enum: "kGUARD_EXC_RCV_INVALID_NAME",

@@ -24,8 +24,8 @@ func newRulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules [RULE|CODE]",
 		Short: "print the restrictions, one of them, or what a number means",
-		Long: `Rules prints the table of everything that EXC_GUARD can mean on Apple's systems, the six restrictions that Apple's
-documentation names first. It is the table that check and explain work from.
+		Long: `Rules prints the table of everything that EXC_GUARD can mean on Apple's systems, first the six restrictions
+that Apple's documentation names. It is the table that check and explain work from.
 
 With a name it prints that row in full: numbers and names by release, the levels at which it kills, what to write
 instead. Every name works that reports, headers or documentation use, in any case.

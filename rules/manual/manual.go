@@ -1,5 +1,5 @@
-// Package manual turns the table of restrictions into reading matter: tables and rows for a terminal, JSON for programs,
-// and the page docs/restrictions.md, which is this table and nothing else. It adds no fact of its own.
+// Package manual turns the table of restrictions into reading matter: tables and rows for a terminal, JSON for
+// programs, and the page docs/restrictions.md, which is this table and nothing else. It adds no fact of its own.
 package manual
 
 import (

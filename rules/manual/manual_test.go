@@ -50,7 +50,8 @@ func render(t *testing.T, f func(*bytes.Buffer) error) []byte {
 
 // TestPage fails where docs/restrictions.md was not generated again after the table changed.
 func TestPage(t *testing.T) {
-	golden(t, filepath.Join("..", "..", rules.HelpPage), render(t, func(b *bytes.Buffer) error { return WriteMarkdown(b) }))
+	golden(t, filepath.Join("..", "..", rules.HelpPage), render(t,
+		func(b *bytes.Buffer) error { return WriteMarkdown(b) }))
 }
 
 // TestPageAnchors: what Rule.Help promises is on the page, once, and every link inside the page leads somewhere.
@@ -129,7 +130,8 @@ func TestTextGoldens(t *testing.T) {
 		},
 		"rule.md": func(b *bytes.Buffer) error { return WriteRuleMarkdown(b, one("OOL_PORT_ARRAY")) },
 		"explain.json": func(b *bytes.Buffer) error {
-			return WriteExplanationJSON(b, rules.Explain(0x2000004300800303, &zero, rules.OS{Platform: "macOS", Major: 26, Minor: 4}))
+			return WriteExplanationJSON(b, rules.Explain(0x2000004300800303, &zero, rules.OS{Platform: "macOS",
+				Major: 26, Minor: 4}))
 		},
 		"rule.json": func(b *bytes.Buffer) error { return WriteRuleJSON(b, one("ILLEGAL_MOVE")) },
 	}

@@ -116,9 +116,11 @@ func WriteExplanationMarkdown(w io.Writer, x rules.Explanation) error {
 
 func (p *page) contents() {
 	for _, s := range [][2]string{
-		{"How to read a code", "how-to-read-a-code"}, {"Levels", "levels"}, {"Which level kills what", "which-level-kills-what"},
+		{"How to read a code", "how-to-read-a-code"}, {"Levels", "levels"}, {"Which level kills " +
+			"what", "which-level-kills-what"},
 		{"Every guard", "every-guard"}, {"The six restrictions", "the-six-restrictions"},
-		{"All other guards", "all-other-guards"}, {"Numbers that changed their meaning", "numbers-that-changed-their-meaning"},
+		{"All other guards", "all-other-guards"}, {"Numbers that changed their " +
+			"meaning", "numbers-that-changed-their-meaning"},
 		{"The kernel's policies", "the-kernels-policies"}, {"What nobody could verify", "what-nobody-could-verify"},
 		{"Sources", "sources"},
 	} {
@@ -130,8 +132,8 @@ func (p *page) contents() {
 func (p *page) numbers() {
 	p.f("## How to read a code")
 	p.f("")
-	p.para("The code is a number of 64 bits. It stands, in decimal, after `Namespace GUARD, Code` in the Termination Reason " +
-		"of a crash report; some tools print it in hexadecimal or, for guard types 4 and above, as a negative number.")
+	p.para("The code is a number of 64 bits. It stands, in decimal, after `Namespace GUARD, Code` in the Termination " +
+		"Reason of a crash report; some tools print it in hexadecimal or, for guard types 4 and above, as a negative number.")
 	p.f("| Bits | Meaning |")
 	p.f("|---|---|")
 	p.f("| 63 to 61 | guard type |")
@@ -144,10 +146,11 @@ func (p *page) numbers() {
 		p.f("| %d | %s (`--type %s`) | %s |", uint8(t), t, t.Text(), t.Thing())
 	}
 	p.f("")
-	p.para("The payload, or subcode, is a second number of 64 bits; reports print it as `guarded with 0x…`. What target and " +
-		"payload mean depends on the flavor and on the release of the system; each row below says so. " +
+	p.para("The payload, or subcode, is a second number of 64 bits; reports print it as `guarded with 0x…`. What target " +
+		"and payload mean depends on the flavor and on the release of the system; each row below says so. " +
 		"`portcullis rules 2305843037130981377 --payload 0x6e` does it for you.")
-	p.para("Do not decode `Exception Codes`: from macOS 12 on its first number holds only the lowest 20 bits of the target.")
+	p.para("Do not decode `Exception Codes`: from macOS 12 on its first number holds only the lowest 20 bits of the " +
+		"target.")
 }
 
 func (p *page) levels() {
@@ -169,7 +172,8 @@ func (p *page) levels() {
 		p.f("| `%s` | %s | %s |", l, l.XNU(), who[l])
 	}
 	p.f("")
-	p.para("Processes of a simulator, processes translated by Rosetta and processes that macOS opts out (platform programs " +
+	p.para("Processes of a simulator, processes translated by Rosetta and processes that macOS opts out (platform " +
+		"programs " +
 		"that host plug-ins) escape most restrictions, but not the binding of port types (ILLEGAL_MOVE).")
 }
 
@@ -205,7 +209,8 @@ func (p *page) matrix() {
 		}
 	}
 	p.f("")
-	p.para("Optional guards (INVALID_NAME and its like) kill from level 1 on and platform binaries; soft guards never kill.")
+	p.para("Optional guards (INVALID_NAME and its like) kill from level 1 on and platform binaries; soft guards never " +
+		"kill.")
 }
 
 func (p *page) index() {
@@ -293,7 +298,8 @@ func (p *page) rule(r *rules.Rule) {
 func (p *page) changes() {
 	p.f("## Numbers that changed their meaning")
 	p.f("")
-	p.para("Reports of older systems use these. Releases are those of macOS; iOS, tvOS, watchOS and visionOS follow the macOS " +
+	p.para("Reports of older systems use these. Releases are those of macOS; iOS, tvOS, watchOS and visionOS follow " +
+		"the macOS " +
 		"release of the same kernel (iOS 18.5 reads as macOS 15.5).")
 	p.f("| Number | Guard type | Releases | Meant |")
 	p.f("|---|---|---|---|")
@@ -323,7 +329,8 @@ func (p *page) changes() {
 func (p *page) policies() {
 	p.f("## The kernel's policies")
 	p.f("")
-	p.para("The newest public kernel keeps a list of Mach IPC policies, each enforced, only observed, or off. What is observed " +
+	p.para("The newest public kernel keeps a list of Mach IPC policies, each enforced, only observed, or off. What is " +
+		"observed " +
 		"today may be enforced tomorrow. Restrictions that are checked without a policy are not in this list.")
 	p.f("| Policy | | Mode | Applies | Guard | Reported as | Restricted is |")
 	p.f("|---:|---|---|---|---|---|---|")
@@ -383,7 +390,8 @@ func (p *page) doubts() {
 func (p *page) sources() {
 	p.f("## Sources")
 	p.f("")
-	p.para("Facts only; all wording is ours. XNU is Apple's kernel, published by Apple; \"newest\" is the newest public text " +
+	p.para("Facts only; all wording is ours. XNU is Apple's kernel, published by Apple; \"newest\" is the newest " +
+		"public text " +
 		"when the row was written, which knows the levels V0 to V3.")
 	cited := map[string]bool{}
 	for _, r := range rules.All() {

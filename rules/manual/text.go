@@ -241,7 +241,8 @@ func WriteExplanation(w io.Writer, x rules.Explanation, style Style) error {
 		p.line("")
 	}
 	if x.Type != rules.GuardNone {
-		p.flow("  code", fmt.Sprintf("%s: %s, flavor %s, target %#x", x.Code, x.Type, number(x.Flavor), x.Code.Target()), column)
+		p.flow("  code", fmt.Sprintf("%s: %s, flavor %s, target "+
+			"%#x", x.Code, x.Type, number(x.Flavor), x.Code.Target()), column)
 	}
 	if x.HavePayload {
 		p.flow("  subcode", fmt.Sprintf("%#016x", x.Payload), column)
@@ -309,7 +310,8 @@ func WriteBare(w io.Writer, t rules.GuardType, n uint32, readings []rules.Bare, 
 		}
 	}
 	p.line("")
-	p.flow("", "A number alone does not say which of them it is: the whole code stands after \"Namespace GUARD, Code\" in the "+
+	p.flow("", "A number alone does not say which of them it is: the whole code stands after \"Namespace GUARD, Code\" "+
+		"in the "+
 		"Termination Reason of the report.", 0)
 	_, err := io.WriteString(w, p.b.String())
 	return err

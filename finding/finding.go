@@ -82,6 +82,9 @@ type Finding struct {
 	Message    string            `json:"message"`
 	Remedy     string            `json:"remedy,omitempty"`
 	Help       string            `json:"help,omitempty"` // page of the documentation
+
+	// Fingerprint names the finding across builds: [Report.Finish] fills it in, see fingerprint.go.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Unread is an input, or a part of one, that could not be read.
@@ -106,13 +109,19 @@ type Summary struct {
 	Bytes  int64          `json:"bytes"`
 	Level  string         `json:"level,omitempty"` // level judged; "declared" where programs declared different ones
 	ByRule map[string]int `json:"by_rule"`
+
+	Suppressed int `json:"suppressed,omitempty"` // findings left out because a baseline knows them
 }
 
-// Report is the answer of one command.
+// Report is the answer of one command. Fill it, or join several with [Report.Add]; then call [Report.Finish] once, apply
+// a [Baseline] if there is one, and render it.
 type Report struct {
 	Schema   string    `json:"schema"`
+	Moment   Moment    `json:"moment,omitempty"` // of the command; Finish takes that of the findings where it is empty
 	Findings []Finding `json:"findings"`
 	Unread   []Unread  `json:"unread"`
 	Notes    []Note    `json:"notes,omitempty"`
 	Summary  Summary   `json:"summary"`
+
+	finished bool // sorted, counted and fingerprinted
 }

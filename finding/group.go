@@ -1,0 +1,284 @@
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portcullis.dev/rules"
+)
+
+// group is what a report says about one rule. All renderings for people are made of groups.
+type group struct {
+	Name     string
+	Rule     *rules.Rule // nil where the table does not have the name
+	Findings []*Finding  // worst first
+	Kills    bool        // some finding kills at the judged level
+	Remedies []string    // distinct, in the order of the findings
+	Help     string
+}
+
+// severity orders findings: those that kill before those that do not, the sure before the unsure.
+func severity(f *Finding) int {
+	s := f.Confidence.Rank()
+	if f.KillsHere {
+		s += 10
+	}
+	return s
+}
+
+// groups sorts findings into groups, worst first: by the worst finding, then the order of the rules' table.
+func groups(findings []Finding) []*group {
+	byName := map[string]*group{}
+	var all []*group
+	for i := range findings {
+		f := &findings[i]
+		g := byName[f.Rule]
+		if g == nil {
+			g = &group{Name: f.Rule}
+			g.Rule, _ = rules.ByName(f.Rule)
+			byName[f.Rule] = g
+			all = append(all, g)
+		}
+		g.Findings = append(g.Findings, f)
+		g.Kills = g.Kills || f.KillsHere
+		if g.Help == "" {
+			g.Help = f.Help
+		}
+	}
+	position := map[string]int{}
+	for i, r := range rules.All() {
+		position[r.Name] = i
+	}
+	for _, g := range all {
+		slices.SortStableFunc(g.Findings, func(a, b *Finding) int { return cmp.Compare(severity(b), severity(a)) })
+		for _, f := range g.Findings {
+			if f.Remedy != "" && !slices.Contains(g.Remedies, f.Remedy) {
+				g.Remedies = append(g.Remedies, f.Remedy)
+			}
+		}
+		if g.Rule != nil {
+			if len(g.Remedies) == 0 && g.Rule.Remedy != "" {
+				g.Remedies = []string{g.Rule.Remedy}
+			}
+			if g.Help == "" {
+				g.Help = g.Rule.Help()
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *group) int {
+		known := func(g *group) int {
+			if p, ok := position[g.Name]; ok {
+				return p
+			}
+			return len(position)
+		}
+		return cmp.Or(cmp.Compare(severity(b.Findings[0]), severity(a.Findings[0])),
+			cmp.Compare(known(a), known(b)), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// Title says in a few words what the restriction is about; "" where the table does not have it.
+func (g *group) Title() string {
+	if g.Rule == nil {
+		return ""
+	}
+	return g.Rule.Title
+}
+
+// Code is a short example of what to write instead, "" where there is none.
+func (g *group) Code() string {
+	if g.Rule == nil {
+		return ""
+	}
+	return g.Rule.Right
+}
+
+// level returns the level a finding was judged at, as text; "" where nobody said.
+func (r *Report) level(f *Finding) string {
+	if f.Level != nil {
+		return f.Level.String()
+	}
+	if r.Summary.Level != LevelDeclared {
+		return r.Summary.Level
+	}
+	return ""
+}
+
+// atLevel writes a level into a sentence: "at level 2", "under the hardened runtime".
+func atLevel(level string) string {
+	switch level {
+	case "":
+		return "at the judged level"
+	case rules.LevelNone.String():
+		return "in any process"
+	case rules.LevelHardenedRuntime.String():
+		return "under the hardened runtime"
+	case rules.LevelPlatform.String():
+		return "in a platform binary"
+	}
+	return "at level " + level
+}
+
+// fromLevel writes the level from which a finding is fatal: "from level 1 on".
+func fromLevel(l rules.Level) string {
+	switch l {
+	case rules.Never:
+		return "never kills"
+	case rules.LevelNone:
+		return "kills any process"
+	case rules.LevelHardenedRuntime:
+		return "kills from the hardened runtime on"
+	case rules.LevelPlatform:
+		return "kills platform binaries"
+	}
+	return "kills from level " + l.String() + " on"
+}
+
+// verdict says whether a finding kills where it was judged, and from which level it does.
+func (r *Report) verdict(f *Finding) string {
+	if f.Moment != MomentCheck {
+		if f.KillsHere {
+			return "killed the process"
+		}
+		return "recorded, did not kill the process"
+	}
+	from := fromLevel(f.KillsFrom)
+	if f.KillsHere {
+		kills := "kills "
+		if f.Confidence == Possible {
+			kills = "may kill "
+		}
+		return kills + atLevel(r.level(f)) + " (" + from + ")"
+	}
+	if f.KillsFrom == rules.Never {
+		return "never kills; it is reported as telemetry at most"
+	}
+	if r.level(f) == rules.LevelNone.String() {
+		return "does not kill an ordinary process (" + from + ")"
+	}
+	return "does not kill " + atLevel(r.level(f)) + " (" + from + ")"
+}
+
+// file names the file of a place as its reader finds it.
+func (w *Where) file() string {
+	if w.Member == "" {
+		return w.Path
+	}
+	if w.Path == "" {
+		return w.Member
+	}
+	return strings.TrimSuffix(w.Path, "/") + "/" + strings.TrimPrefix(w.Member, "/")
+}
+
+// source names the line of the source, "" where it is not known.
+func (w *Where) source() string {
+	if w.File == "" || w.Line <= 0 {
+		return w.File
+	}
+	return fmt.Sprintf("%s:%d", w.File, w.Line)
+}
+
+// about says which SDK this is and whether a version of it conforms: "KSCrash 1.15; fixed in 2.0".
+func (s *SDK) about() string {
+	t := s.Name
+	if s.Version != "" {
+		t += " " + s.Version
+	}
+	if s.FixedIn != "" {
+		return t + "; fixed in " + s.FixedIn
+	}
+	return t + "; no version that conforms is known"
+}
+
+// arguments lists the decoded arguments, sorted by name: "behavior=0x80000001, flavor=0x6".
+func (f *Finding) arguments() string {
+	var parts []string
+	for name, value := range f.Arguments {
+		parts = append(parts, name+"="+value)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// plural writes "1 file", "2 files", "no files".
+func plural(n int, noun string) string {
+	switch {
+	case n == 0:
+		return "no " + noun + "s"
+	case n == 1:
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// byteCount writes a size in bytes with at most three digits before the unit.
+func byteCount(n int64) string {
+	if n < 1000 {
+		return plural(int(max(n, 0)), "byte")
+	}
+	v, unit := float64(n), ""
+	for _, unit = range []string{"kB", "MB", "GB", "TB"} {
+		if v /= 1000; v < 999.95 {
+			break
+		}
+	}
+	if v < 10 {
+		return fmt.Sprintf("%.1f %s", v, unit)
+	}
+	return fmt.Sprintf("%.0f %s", v, unit)
+}
+
+// headline is the summary in one or two sentences. It never says that a program is safe: what nobody found may be there.
+func (r *Report) headline() string {
+	var b strings.Builder
+	kills, certain := 0, 0
+	explain := r.Moment == MomentExplain
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.KillsHere {
+			kills++
+			if f.Confidence == Certain {
+				certain++
+			}
+		}
+	}
+	level := atLevel(r.Summary.Level)
+	if r.Summary.Level == LevelDeclared {
+		level = "at the level its program declares"
+	}
+	switch {
+	case explain && len(r.Findings) == 0:
+		fmt.Fprintf(&b, "no violation of a restriction in %s", plural(r.Summary.Images, "report"))
+	case explain:
+		fmt.Fprintf(&b, "%s in %s", plural(len(r.Findings), "violation"), plural(r.Summary.Images, "report"))
+	case len(r.Findings) == 0 && r.Summary.Suppressed > 0:
+		b.WriteString("no new violation found")
+	case len(r.Findings) == 0:
+		b.WriteString("no known violation found")
+	default:
+		fmt.Fprintf(&b, "%s of %s: ", plural(len(r.Findings), "finding"), plural(len(r.Summary.ByRule), "restriction"))
+		switch {
+		case kills == 0:
+			fmt.Fprintf(&b, "none kills %s", level)
+		case kills == certain:
+			fmt.Fprintf(&b, "%d certain to kill %s", kills, level)
+		case certain == 0:
+			fmt.Fprintf(&b, "%d may kill %s", kills, level)
+		default:
+			fmt.Fprintf(&b, "%d kill %s (%d certain)", kills, level, certain)
+		}
+	}
+	if n := r.Summary.Suppressed; n > 0 {
+		fmt.Fprintf(&b, "; %d known from the baseline left out", n)
+	}
+	if !explain && (r.Summary.Files > 0 || r.Summary.Images > 0) {
+		fmt.Fprintf(&b, "; read %s in %s, %s", plural(r.Summary.Images, "image"), plural(r.Summary.Files, "file"),
+			byteCount(r.Summary.Bytes))
+	}
+	if n := len(r.Unread); n > 0 {
+		fmt.Fprintf(&b, "; %s could not be read", plural(n, "input"))
+	}
+	return b.String()
+}

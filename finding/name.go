@@ -1,0 +1,67 @@
+package finding
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/ianlancetaylor/demangle"
+)
+
+// Limits of what is demangled: longer symbols are shown as they are, longer results are cut.
+const (
+	maxMangled      = 8192
+	maxDemangledLog = 11 // 2048 bytes
+)
+
+// FunctionName returns a symbol as its author wrote it: C++ and Rust names demangled, Swift names as far as module, type
+// and function go, and everything else without the underscore that Mach-O puts before the names of C. The result is
+// [Printable].
+func FunctionName(symbol string) string {
+	name := strings.TrimPrefix(symbol, "_")
+	if name == "" || len(symbol) > maxMangled {
+		return Printable(symbol)
+	}
+	switch {
+	case strings.HasPrefix(name, "_Z"), strings.HasPrefix(name, "_R"), strings.HasPrefix(name, "__Z"):
+		plain, err := demangle.ToString(name, demangle.NoParams, demangle.NoTemplateParams,
+			demangle.MaxLength(maxDemangledLog), demangle.LLVMStyle)
+		if err == nil && plain != "" {
+			return Printable(plain)
+		}
+	case strings.HasPrefix(name, "$s"), strings.HasPrefix(name, "$S"):
+		if plain := swiftName(name[2:]); plain != "" {
+			return Printable(plain)
+		}
+	}
+	return Printable(name)
+}
+
+// swiftName reads the front of a Swift symbol behind its "$s": identifiers with their lengths before them, the module
+// first, then types, each followed by its kind (C class, V structure, O enumeration), then the function. What follows
+// tells labels and types and is left out. It returns "" for what does not begin so.
+func swiftName(s string) string {
+	var parts []string
+	for len(s) > 0 && s[0] >= '1' && s[0] <= '9' {
+		digits := 1
+		for digits < len(s) && digits < 4 && s[digits] >= '0' && s[digits] <= '9' {
+			digits++
+		}
+		n, err := strconv.Atoi(s[:digits])
+		if err != nil || n > len(s)-digits {
+			return ""
+		}
+		parts = append(parts, s[digits:digits+n])
+		s = s[digits+n:]
+		if len(parts) == 1 {
+			continue // the module
+		}
+		if s == "" || !strings.ContainsRune("CVO", rune(s[0])) {
+			break // the function
+		}
+		s = s[1:]
+	}
+	if len(parts) < 2 {
+		return ""
+	}
+	return strings.Join(parts, ".")
+}

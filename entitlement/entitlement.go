@@ -157,8 +157,8 @@ func Compare(xml, der *Set) []Difference {
 	return out
 }
 
-// quoteList joins words as a sentence does: a, b and c.
-func quoteList(words []string) string {
+// joinWords joins words as a sentence does: a, b and c.
+func joinWords(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

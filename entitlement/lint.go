@@ -131,7 +131,7 @@ func (l *linter) stringKey() {
 		why := "systems before 26.4 ignore it, and the program runs there without the restrictions"
 		fix := ""
 		if !before(min, 26, 0) {
-			why += "; the integer key beside it covers 26.0 to 26.3"
+			why += "; an integer key beside it covers 26.0 to 26.3"
 			fix = plistLines(pairRestrictions, pairRestrictionsInt)
 		}
 		l.add("string-key-old-system", SeverityNote, e, fix, "%s, and the deployment target is %s: %s", e.Key,
@@ -258,7 +258,7 @@ func (l *linter) prerequisites() {
 		return
 	}
 	l.add("prerequisite", SeverityWarning, e, plistLines(pairs...), "Apple's documentation says that %s requires %s; "+
-		"the kernel restricts without", e.Key, quoteList(missing))
+		"the kernel restricts without", e.Key, joinWords(missing))
 }
 
 func (l *linter) browser() {
@@ -322,7 +322,7 @@ func (l *linter) notExecutable() {
 	}
 	if len(keys) > 0 {
 		l.add("not-executable", SeverityWarning, first, "", "%s: no effect in a %s; entitlements count on the main "+
-			"executable alone, move them there", quoteList(keys), l.in.Product)
+			"executable alone, move them there", joinWords(keys), l.in.Product)
 	}
 }
 

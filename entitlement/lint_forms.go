@@ -222,7 +222,7 @@ func LintSlices(slice []Inputs) []Issue {
 		}
 		what := "other entitlements"
 		if len(keys) > 0 {
-			what = "other values of " + quoteList(keys[:min(len(keys), 5)])
+			what = "other values of " + joinWords(keys[:min(len(keys), 5)])
 		}
 		sev := SeverityWarning
 		if a.Level != b.Level || a.Line != b.Line {

@@ -36,7 +36,8 @@ func TestLint(t *testing.T) {
 			"<key>" + KeyRestrictionsString + "</key>\n<string>2</string>"},
 		{"integer, deployment 26.0", with(pairRestrictionsInt), func(i *Inputs) { i.MinOS = system("iOS", 26, 0) },
 			[]string{"warning integer-key line 9"},
-			"<key>" + KeyRestrictionsString + "</key>\n<string>2</string>\n<key>" + KeyRestrictions + "</key>\n<integer>2</integer>"},
+			"<key>" + KeyRestrictionsString + "</key>\n<string>2</string>\n" +
+				"<key>" + KeyRestrictions + "</key>\n<integer>2</integer>"},
 		{"integer false", with(Pair{KeyRestrictions, Bool(false)}), nil,
 			[]string{"warning integer-key-value line 9", "warning integer-key line 9"}, ""},
 		{"integer 1", with(Pair{KeyRestrictions, Int(1)}), nil,

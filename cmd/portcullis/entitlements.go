@@ -15,9 +15,9 @@ func newEntitlementsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "entitlements PATH...",
 		Short: "say which level a program's entitlements give, and why",
-		Long: `Entitlements reads what programs claim and says which level of the restrictions that gives them, which line of the
-kernel's decision list decided, which restrictions kill at that level, and what is wrong with the claims, with the
-property list lines to write instead.
+		Long: `Entitlements reads what programs claim and says which level of the restrictions that gives them, which line
+of the kernel's decision list decided, which restrictions kill at that level, and what is wrong with the claims, with
+the property list lines to write instead.
 
 A PATH is a Mach-O file (each slice of a universal file is told), a bundle or any other folder, an archive
 (.ipa, .zip, .tgz), an entitlements file (.entitlements, .xcent, .plist), or a provisioning profile (.mobileprovision,

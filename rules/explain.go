@@ -176,7 +176,7 @@ func (x *Explanation) read(c candidate, release Version) {
 		x.Unverified = append(x.Unverified, r.Doubts...)
 	}
 	if r.Retired != "" && !c.until.Known() {
-		x.Facts = append(x.Facts, "Of this guard is known: "+r.Retired+".")
+		x.Facts = append(x.Facts, "Retired: "+r.Retired+".")
 	}
 	d := reading{Explanation: x, era: c.era, target: target, release: at}
 	if len(r.Cases) == 1 {
@@ -213,7 +213,10 @@ func (d *reading) tellClass() {
 		if d.KillsFrom == LevelPlatform {
 			who = "platform binaries"
 		}
-		if d.Type == GuardMachPort {
+		switch d.Type {
+		case GuardVN:
+			d.fact("Whether it ends the process is set by the system, not by the process's level.")
+		case GuardMachPort, GuardVirtMemory:
 			d.fact("This guard is optional: it ends %s; an ordinary process only gets an error back.", who)
 		}
 	case Soft:

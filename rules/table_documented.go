@@ -227,8 +227,8 @@ message.ports.type = MACH_MSG_OOL_PORTS_DESCRIPTOR;`,
 message.body.msgh_descriptor_count = 3;`,
 		Verified: true,
 		Doubts: []string{
-			"Apple's article writes OOL_PORT_ARRAY; ReportCrash prints DESCRIPTOR_VIOLATION; no public report of " +
-				"either was found",
+			"no public report has been found, neither with OOL_PORT_ARRAY, as Apple's article writes, nor with " +
+				"DESCRIPTOR_VIOLATION, as ReportCrash prints",
 		},
 		Sources: []string{
 			srcPolicy + ", ipc_validate_kmsg_header_from_user and ipc_sec_policy_array",
@@ -453,10 +453,11 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 			"can stand in the middle of its conversations.",
 		Return: "KERN_INVALID_CAPABILITY (20); MACH_SEND_INVALID_RIGHT (0x1000000a) for a right in the body of a " +
 			"message, MACH_SEND_INVALID_REPLY (0x10000009) for the reply field",
-		Target:      TargetPortName,
-		TargetNote:  "the name of the port in the process that was killed",
-		Payload:     PayloadTypeDisposition,
-		PayloadNote: "0 for a receive right, and always before macOS 26; else port type << 32 | disposition",
+		Target:     TargetPortName,
+		TargetNote: "the name of the port in the process that was killed",
+		Payload:    PayloadTypeDisposition,
+		PayloadNote: "0 for a receive right, and always before macOS 26; else port type << 32 | disposition, where 18 " +
+			"stands for any right in the reply field",
 		Remedy: "Do not send the right. Prove identity with a task identity token (task_create_identity_token), let " +
 			"the process do the work itself and send the result, or let the peer build its own connection (XPC " +
 			"endpoint).",
@@ -470,9 +471,6 @@ message.port.name = token;
 message.port.disposition = MACH_MSG_TYPE_MOVE_SEND;
 message.port.type = MACH_MSG_PORT_DESCRIPTOR;`,
 		Verified: true,
-		Doubts: []string{
-			"the kernel marks the disposition of an immovable right in the reply field as 18, whatever it was",
-		},
 		Sources: []string{
 			srcRight + ", ipc_right_copyin",
 			srcPolicy + ", ipc_move_receive_allowed, ipc_should_mark_immovable_send, " +

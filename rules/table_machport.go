@@ -164,7 +164,7 @@ var fatalPortRules = []Rule{
 		Return:   "MACH_SEND_INVALID_REPLY or a related code; it stands in the payload",
 		Target:   TargetPortName, Payload: PayloadStrictReply,
 		Remedy:   "Remove the boot argument; otherwise use a real reply port and the voucher that came with the request.",
-		Verified: true, Doubts: []string{"Apple's text leaves it undocumented on purpose"},
+		Verified: true, Doubts: []string{"what exactly is checked: Apple's text leaves it undocumented on purpose"},
 		Sources: []string{srcGuardDoc, srcPortH},
 	},
 	{

@@ -35,15 +35,12 @@ func printed(r Rule, name string) Rule {
 // security makes a rule of the SEC_ group, whose fatality is decided where it is raised.
 func security(r Rule, old uint32) Rule {
 	r.Class, r.KillsFrom = Fatal, LevelNone
-	r.Cases = []Case{{ID: "memory-policy", KillsFrom: LevelNone, Special: false,
-		When:   "the kernel's memory policy says so; it does not depend on the level of Mach IPC restrictions",
-		Unsure: "under which conditions it kills"}}
+	r.Cases = []Case{{ID: "memory-policy", KillsFrom: LevelNone,
+		When: "the kernel's memory policy says so; it does not depend on the level of Mach IPC restrictions"}}
+	r.Verified = false
 	r.Doubts = append(r.Doubts, "no public kernel source shows where it is raised and when it kills")
 	r.Remedy = "The system denied access to memory it protects. Check what memory is shared, copied or mapped " +
 		"executable."
-	if old == 0 {
-		return r
-	}
 	r.Sources = append(r.Sources, srcVMSDK15)
 	first := Era{From: Version{15, 0}, XNU: "SDK of macOS 15", Flavor: old, Class: Fatal, KillsFrom: LevelNone,
 		Target: TargetUnused, Payload: PayloadAddress}
@@ -146,9 +143,16 @@ var memoryRules = []Rule{
 		"A kernel thread touches guarded address space of the process; needs guard objects."),
 }
 
+// vmSecurity makes a rule about device access (wiring for a device) and execution on one page.
+//
+// Source: XNU (newest), tests of debug.test.vm_upl: they catch the guard as task_exc_guard delivers it.
 func vmSecurity(name string, flavor uint32, title, happened string) Rule {
-	return security(vmRule(name, flavor, Version{26, 0}, title, happened,
-		"The kernel refuses to mix device access and execution on one page."), 0)
+	r := vmRule(name, flavor, Version{26, 0}, title, happened,
+		"The kernel refuses to mix device access and execution on one page.")
+	r.Remedy = "Do not hand executable memory to a device, nor execute memory that a device uses."
+	r.Verified = false
+	r.Doubts = []string{"that task_exc_guard decides whether it kills: concluded from XNU's tests, its call site is not public"}
+	return r
 }
 
 func soft(r Rule) Rule {

@@ -14,7 +14,7 @@ var softPortRules = []Rule{
 			"kernels only.",
 		Target: TargetPortName, Payload: PayloadGuard,
 		Remedy:   ignoredBySoft + "Receive with MACH_RCV_GUARDED_DESC and unguard the port.",
-		Verified: true, Doubts: []string{"Apple's text says that the payload is always 0"},
+		Verified: true, Doubts: []string{"whether the payload is the guard: Apple's text says that it is always 0"},
 		Sources: []string{srcGuardDoc, srcPortH},
 	},
 	{

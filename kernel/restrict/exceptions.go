@@ -1,0 +1,113 @@
+package restrict
+
+import (
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/mach"
+)
+
+// SetExceptionPorts are the arguments of a call that registers an exception port.
+type SetExceptionPorts struct {
+	Excepting *Task // whose exceptions are meant; nil for the host's
+	Mask      mach.ExceptionMask
+	Port      *ipc.Port // nil for none
+	Dead      bool      // Port was given as a dead name
+	Behavior  mach.ExceptionBehavior
+	Flavor    uint32
+	CPU       string // "arm64" or "x86_64": which flavors there are
+	Hardened  bool   // task_register_hardened_exception_handler
+}
+
+// SetExceptionPorts judges a call of the set_exception_ports family, made by t.
+//
+// Source: XNU osfmk/kern/ipc_tt.c, set_exception_ports_validation and exception_ports_allowed, newest public tree.
+func (r *Restrictions) SetExceptionPorts(t *ipc.Thread, a *SetExceptionPorts) mach.KernReturn {
+	base := a.Behavior.Base()
+	valid := a.Port != nil && !a.Dead
+	switch {
+	case a.Mask&^mach.ExcMaskValid != 0:
+		return mach.KernInvalidArgument
+	case valid && (base < mach.ExceptionDefault || base > mach.ExceptionStateIdentityProtected):
+		return mach.KernInvalidArgument
+	case valid && !receivesExceptions(a.Port.Type()):
+		return mach.KernInvalidRight
+	}
+	if _, known := mach.ThreadFlavorName(a.CPU, a.Flavor); a.Flavor != 0 && !known {
+		return mach.KernInvalidArgument
+	}
+	protected := base == mach.ExceptionIdentityProtected || a.Behavior&mach.MachExceptionBacktracePreferred != 0
+	if protected && a.Behavior&mach.MachExceptionCodes == 0 {
+		return mach.KernInvalidArgument
+	}
+	if !r.behaviorAllowed(t, a, valid) {
+		r.raise(t, ipc.GuardExceptionBehavior, uint32(a.Behavior), uint64(a.Mask))
+		return mach.KernDenied
+	}
+	return 0
+}
+
+// receivesExceptions says that ports of a type may be exception ports.
+func receivesExceptions(t mach.PortType) bool {
+	switch t {
+	case mach.PortTypePlain, mach.PortTypeException, mach.PortTypeService, mach.PortTypeWeakService,
+		mach.PortTypeUXHandler:
+		return true
+	}
+	return false
+}
+
+func (r *Restrictions) behaviorAllowed(t *ipc.Thread, a *SetExceptionPorts, valid bool) bool {
+	caller := taskOf(t.Space())
+	bound := a.Excepting == nil || a.Excepting.Policy.Applies(EnhancedV1)
+	if !bound || caller.entitled(ExceptionPortEntitlement) || !r.sip() ||
+		!r.NotMac && caller.Policy&(Translated|Simulated) != 0 {
+		return true
+	}
+	if a.Excepting != nil && a.Excepting.entitled(OneExceptionEntitlement) && !a.Hardened {
+		return false
+	}
+	if !valid || a.Port.Type() == mach.PortTypeUXHandler {
+		return true
+	}
+	base := a.Behavior.Base()
+	return base != mach.ExceptionDefault && base != mach.ExceptionStateIdentity
+}
+
+// SetThreadState are the arguments of a call that sets a thread's registers.
+type SetThreadState struct {
+	Target      *Task // whose thread it is
+	InException bool  // the thread waits for the answer to a Mach exception
+	FromUser    bool  // a call of the task (thread_set_state, act_set_state), not the answer to an exception
+	Replier     *Task // who answered the exception, if not FromUser
+	ReplierPID  int32
+	Flavor      uint32
+	CPU         string
+}
+
+// SetThreadState judges a call that sets a thread's registers, made by t.
+//
+// Source: XNU osfmk/kern/thread_act.c, thread_set_state_allowed, newest public tree.
+func (r *Restrictions) SetThreadState(t *ipc.Thread, a *SetThreadState) mach.KernReturn {
+	caller, target := taskOf(t.Space()), a.Target
+	if !a.FromUser && !a.InException || target.Policy&exempt != 0 {
+		return 0
+	}
+	entitled := caller.entitled(ThreadStateEntitlement)
+	foreign := EnhancedV2
+	if r.NotMac {
+		foreign = EnhancedV1
+	}
+	switch {
+	case a.FromUser && a.InException && target != caller && !target.Debugged && !entitled &&
+		target.Policy.Applies(foreign):
+	case a.FromUser && !a.InException && mach.ThreadFlavorSetsRegisters(a.CPU, a.Flavor) && !entitled &&
+		target.Policy.Applies(EnhancedV1):
+	case a.FromUser && target.FatalPAC && mach.ThreadFlavorIsDebug(a.CPU, a.Flavor) && !entitled:
+	case !a.FromUser && a.Replier != nil && a.Replier != target && !target.Debugged && target.Policy.Applies(EnhancedV3):
+		r.raise(t, ipc.GuardExcThreadSetState, a.Flavor, uint64(uint32(a.ReplierPID)))
+		return 0
+	default:
+		return 0
+	}
+	r.raise(t, ipc.GuardThreadSetState, a.Flavor, 0)
+	return mach.KernNoAccess
+}

@@ -1,0 +1,97 @@
+package restrict
+
+import (
+	"sync/atomic"
+
+	"portcullis.dev/kernel/ipc"
+)
+
+// Task is what the restrictions know of a task. Set it up before the task runs and leave it alone then.
+type Task struct {
+	Policy       Policy
+	Entitlements map[string]bool
+
+	Launchd  bool // the first process: it makes service ports and may move them
+	Debugged bool // a debugger is attached
+	FatalPAC bool // arm64e: pointer authentication failures kill
+	Bits32   bool // a 32-bit process
+	SDK      int  // major version of the macOS SDK it was linked with, 0 if unknown
+
+	// MovableControl lets the task's own task and thread control ports move.
+	MovableControl bool
+
+	// Audit lets the task live and lists what it did.
+	Audit bool
+
+	behavior atomic.Uint32
+}
+
+// NewTask makes a task with the guard behaviour its policy gives it.
+func NewTask(p Policy) *Task {
+	t := &Task{Policy: p}
+	t.SetBehavior(t.DefaultBehavior())
+	return t
+}
+
+// entitled says that the task holds an entitlement.
+func (t *Task) entitled(name string) bool { return t.Entitlements[name] }
+
+// restricted says that the task is under platform restrictions of any version, the hardened runtime aside.
+func (t *Task) restricted() bool { return t.Policy.Applies(EnhancedV1) }
+
+// GuardBehavior says what becomes of guards that are not always fatal (task_exc_guard). Only the bits for Mach ports
+// mean something here.
+type GuardBehavior uint32
+
+const (
+	MPDeliver GuardBehavior = 0x10
+	MPOnce    GuardBehavior = 0x20
+	MPCorpse  GuardBehavior = 0x40
+	MPFatal   GuardBehavior = 0x80
+
+	vmDeliver GuardBehavior = 0x01
+	vmFatal   GuardBehavior = 0x08
+)
+
+// DefaultBehavior returns what a task starts with: optional guards are fatal under platform restrictions, reported for
+// the first process, and invisible for everybody else.
+//
+// Source: XNU osfmk/kern/task.c, task_set_exc_guard_default, and the default of the boot argument of that name.
+func (t *Task) DefaultBehavior() GuardBehavior {
+	switch {
+	case t.Policy&Enhanced != 0 && t.Policy&versionMask > 0x100:
+		return vmDeliver | vmFatal | MPDeliver | MPFatal
+	case t.Launchd:
+		return vmDeliver | vmFatal | MPDeliver | MPCorpse
+	}
+	return 0
+}
+
+// Behavior returns the task's guard behaviour.
+func (t *Task) Behavior() GuardBehavior { return GuardBehavior(t.behavior.Load()) }
+
+// SetBehavior replaces the task's guard behaviour.
+func (t *Task) SetBehavior(b GuardBehavior) { t.behavior.Store(uint32(b)) }
+
+// Control is what a task or thread control port stands for, if it knows whose it is.
+type Control interface {
+	ipc.Object
+	// ControlTask returns the task that the port controls, or whose thread it controls; nil if it is gone.
+	ControlTask() *Task
+}
+
+// taskOf returns what is known of a space's task; a space that was not made for one is nobody special.
+func taskOf(s *ipc.Space) *Task {
+	if t, ok := s.Owner.(*Task); ok {
+		return t
+	}
+	return &nobody
+}
+
+var nobody = Task{Policy: Default}
+
+// NewSpace makes the space of a task.
+func (t *Task) NewSpace(k *ipc.Kernel, c ipc.SpaceConfig) *ipc.Space {
+	c.Policy, c.Owner = uint32(t.Policy), t
+	return k.NewSpace(c)
+}

@@ -335,7 +335,10 @@ func (t *text) sum() {
 		t.WriteString(t.name(line) + "\n")
 	}
 	if len(t.report.Findings) == 0 && t.report.Moment != MomentExplain {
-		t.painted(0, "", "That is no proof that there is none: calls through tables, computed arguments and code made at "+
-			"run time are not all seen.", t.dim)
+		t.painted(0, "", caution, t.dim)
 	}
 }
+
+// caution stands under the sum where nothing was found.
+const caution = "That is no proof that there is none: calls through tables, computed arguments and code made at run " +
+	"time are not all seen."

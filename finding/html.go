@@ -1,0 +1,222 @@
+package finding
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"io"
+	"strconv"
+	"strings"
+
+	"portcullis.dev/rules"
+)
+
+// HTMLOptions says what a page tells beside the report.
+type HTMLOptions struct {
+	Title   string // "" stands for "Portcullis"
+	Version string // of the tool
+}
+
+var (
+	//go:embed report.html
+	htmlPage string
+	//go:embed report.css
+	htmlStyle string
+	//go:embed report.js
+	htmlScript string
+
+	htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"id": htmlID}).Parse(htmlPage))
+)
+
+// The page as the template sees it. All texts are [Printable] already.
+type (
+	htmlReport struct {
+		Title, Version, Headline, Caution, Policy string
+		Style                                     template.CSS
+		Script                                    template.JS
+		Levels                                    []htmlLevel
+		Groups                                    []htmlGroup
+		Unread, Notes                             []htmlNote
+		Explain                                   bool
+		Facts                                     []htmlFact
+	}
+	htmlLevel struct {
+		Name   string
+		Judged bool
+	}
+	htmlGroup struct {
+		Name, Title, Help, Code string
+		Kills                   bool
+		Cells                   []htmlCell
+		Remedies                []string
+		Findings                []htmlFinding
+	}
+	htmlCell struct {
+		Count  int
+		Judged bool
+	}
+	htmlFinding struct {
+		ID, Function, Symbol, File, Arch, Confidence, Verdict, Call, Message, Arguments string
+		SDK, SDKSource, Code, Head                                                      string
+		Kills                                                                           bool
+		Chain, Evidence, Backtrace                                                      []string
+	}
+	htmlNote struct{ Place, Text string }
+	htmlFact struct{ Name, Value string }
+)
+
+// WriteHTML writes a report as one page that needs nothing beside itself: no script from elsewhere, no picture, no font.
+// It follows the reader's light or dark theme and reads without its script, which only filters.
+func WriteHTML(w io.Writer, r *Report, o HTMLOptions) error {
+	r.Finish()
+	if o.Title == "" {
+		o.Title = "Portcullis"
+	}
+	page := htmlReport{
+		Title: Printable(o.Title), Version: Printable(o.Version), Headline: sentence(Printable(r.headline()), ""),
+		Style: template.CSS(htmlStyle), Script: template.JS(htmlScript), Explain: r.Moment == MomentExplain,
+		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + sourceHash(htmlStyle) +
+			"; script-src " + sourceHash(htmlScript),
+	}
+	if !page.Explain && len(r.Findings) == 0 {
+		page.Caution = caution
+	}
+	for _, l := range rules.Levels() {
+		page.Levels = append(page.Levels, htmlLevel{Name: l.String(), Judged: l.String() == r.Summary.Level})
+	}
+	for _, g := range groups(r.Findings) {
+		page.Groups = append(page.Groups, r.htmlGroup(g))
+	}
+	for i := range r.Unread {
+		u := &r.Unread[i]
+		n := htmlNote{Place: Printable((&Where{Path: u.Path, Member: u.Member}).file()), Text: Printable(u.Reason)}
+		if u.Offset > 0 {
+			n.Text = "at offset " + strconv.FormatInt(u.Offset, 10) + ": " + n.Text
+		}
+		page.Unread = append(page.Unread, n)
+	}
+	for _, n := range r.Notes {
+		page.Notes = append(page.Notes, htmlNote{
+			Place: Printable((&Where{Path: n.Path, Member: n.Member}).file()), Text: Printable(n.Message)})
+	}
+	page.Facts = r.htmlFacts()
+	var b bytes.Buffer
+	if err := htmlTemplate.Execute(&b, &page); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// htmlFacts are the figures at the top of the page.
+func (r *Report) htmlFacts() []htmlFact {
+	kills := 0
+	for i := range r.Findings {
+		if r.Findings[i].KillsHere {
+			kills++
+		}
+	}
+	images := "images read"
+	facts := []htmlFact{}
+	if r.Moment == MomentExplain {
+		images = "reports read"
+		facts = append(facts, htmlFact{"violations", strconv.Itoa(len(r.Findings))})
+	} else {
+		level := r.Summary.Level
+		if level == "" {
+			level = "as declared"
+		}
+		facts = append(facts, htmlFact{"judged at level", Printable(level)}, htmlFact{"findings", strconv.Itoa(len(r.Findings))},
+			htmlFact{"that kill there", strconv.Itoa(kills)})
+	}
+	facts = append(facts, htmlFact{images, strconv.Itoa(r.Summary.Images)})
+	if r.Summary.Suppressed > 0 {
+		facts = append(facts, htmlFact{"known, left out", strconv.Itoa(r.Summary.Suppressed)})
+	}
+	return append(facts, htmlFact{"not read", strconv.Itoa(len(r.Unread))})
+}
+
+// htmlGroup prepares what the page shows of one restriction.
+func (r *Report) htmlGroup(g *group) htmlGroup {
+	h := htmlGroup{Name: Printable(g.Name), Title: sentence(Printable(g.Title()), ""), Help: helpURI(g.Help),
+		Code: printableLines(g.Code()), Kills: g.Kills}
+	for _, remedy := range g.Remedies {
+		h.Remedies = append(h.Remedies, Printable(remedy))
+	}
+	for _, l := range rules.Levels() {
+		c := htmlCell{Judged: l.String() == r.Summary.Level}
+		for _, f := range g.Findings {
+			if f.KillsFrom != rules.Never && f.KillsFrom <= l {
+				c.Count++
+			}
+		}
+		h.Cells = append(h.Cells, c)
+	}
+	for _, f := range g.Findings {
+		h.Findings = append(h.Findings, r.htmlFinding(f))
+	}
+	return h
+}
+
+// htmlFinding prepares what the page shows of one finding.
+func (r *Report) htmlFinding(f *Finding) htmlFinding {
+	w := &f.Where
+	h := htmlFinding{
+		ID: Printable(f.Fingerprint), Function: "a function without a name", File: Printable(w.file()), Arch: Printable(w.Arch),
+		Confidence: Printable(string(f.Confidence)), Verdict: sentence(r.verdict(f), ""), Call: Printable(call(f)),
+		Message: Printable(f.Message), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
+		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
+	}
+	if w.Function != "" {
+		h.Function, h.Symbol = FunctionName(w.Function), Printable(w.Function)
+	}
+	if f.Moment == MomentExplain {
+		h.Call = Printable(crashPlace(f))
+	}
+	if f.SDK != nil {
+		h.SDK, h.SDKSource = Printable(f.SDK.about()), f.SDK.Source
+	}
+	if f.Code != nil {
+		h.Code = f.Code.String()
+		if f.Payload != "" {
+			h.Code += ", payload " + Printable(f.Payload)
+		}
+	}
+	if len(h.Chain) > 0 {
+		h.Chain = append(h.Chain, h.Function)
+		if f.Callee != "" {
+			h.Chain = append(h.Chain, Printable(f.Callee))
+		}
+	}
+	return h
+}
+
+// printableAll is Printable for each of a list.
+func printableAll(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, Printable(s))
+	}
+	return out
+}
+
+// sourceHash allows one inline text in a Content-Security-Policy.
+func sourceHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// htmlID makes an anchor of a name.
+func htmlID(name string) string {
+	return "rule-" + strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '_':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, name)
+}

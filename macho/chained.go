@@ -282,20 +282,37 @@ func (c *chainedSegment) walkChain(page int, start uint64, visit func(off, raw u
 	return true
 }
 
-// find returns the chained pointer at addr.
-func (t *fixupTable) find(addr, base uint64) (f fixup, ok bool) {
+// cursor remembers where in a chain the last question was answered: slots are mostly asked for in ascending order,
+// and a chain can be read from its beginning only.
+type cursor struct {
+	seg  *chainedSegment
+	page int
+	off  uint64 // of a chained pointer in seg
+}
+
+// find returns the chained pointer at addr. at may be nil.
+func (t *fixupTable) find(addr, base uint64, at *cursor) (f fixup, ok bool) {
 	for i := range t.segs {
 		c := &t.segs[i]
 		off := addr - c.addr
 		if off >= uint64(len(c.data)) || off/c.pageSize >= uint64(c.pages) {
 			continue
 		}
-		c.walkPage(int(off/c.pageSize), func(o, raw uint64) bool {
+		page := int(off / c.pageSize)
+		visit := func(o, raw uint64) bool {
+			if at != nil && o <= off {
+				*at = cursor{c, page, o}
+			}
 			if o == off {
 				f, ok = decodePointer(c.format, raw, base), true
 			}
-			return !ok
-		})
+			return o < off
+		}
+		if at != nil && at.seg == c && at.page == page && at.off <= off {
+			c.walkChain(page, at.off-uint64(page)*c.pageSize, visit)
+		} else {
+			c.walkPage(page, visit)
+		}
 		return f, ok
 	}
 	return f, false

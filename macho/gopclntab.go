@@ -2,6 +2,7 @@ package macho
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -79,9 +80,9 @@ func (m *Image) readPCLNTab(t *goTable, s *Section) {
 	t.unit = int(b[6])
 	switch magic := le.Uint32(b); magic {
 	case goMagic20, goMagic18:
-		t.text = m.goText(s.Addr + 24)
 		t.names, t.cus, t.files, t.pcs, t.funcs = part(3), part(4), part(5), part(6), part(7)
 		t.table = t.funcs
+		t.text = m.goText(t, s.Addr+24, n)
 	case goMagic16:
 		t.quad = true
 		t.names, t.cus, t.files, t.pcs, t.funcs = part(2), part(3), part(4), part(5), part(6)
@@ -114,19 +115,42 @@ func (m *Image) readPCLNTab(t *goTable, s *Section) {
 }
 
 // goText returns the address that the offsets of functions count from. Until Go 1.25 the table's header has it at
-// slot; since then the linker keeps it in the runtime's module data alone, and it is the beginning of __text in
-// programs that the Go linker made by itself.
-func (m *Image) goText(slot uint64) uint64 {
+// slot; since then the linker keeps it in the runtime's module data alone. It is the beginning of __text in programs
+// that the Go linker made by itself; in those that Apple's or LLVM's linker made it is where the offsets fall on the
+// function starts which that linker lists.
+func (m *Image) goText(t *goTable, slot uint64, n uint64) uint64 {
 	if p, ok := m.Pointer(slot); ok && p.Import == "" && p.Target != 0 {
 		if s := m.SectionAt(p.Target); s != nil && s.IsCode() {
 			return p.Target
 		}
 	}
 	s := m.Section("__TEXT", "__text")
-	if s == nil || !m.cmds.functionStarts.empty() {
-		return 0 // linked by Apple's or LLVM's linker, which put other code in front
+	if s == nil {
+		return 0
 	}
-	return s.Addr
+	if m.cmds.functionStarts.empty() {
+		return s.Addr
+	}
+	const probes = 64
+	if n < probes || n > uint64(len(t.table))/8 {
+		return 0 // too few to be told from chance
+	}
+	starts, found := m.readFunctionStarts(), uint64(0) // not Functions, which may ask for this table
+	for _, text := range starts {
+		matches := true
+		for i := uint64(0); i < probes && matches; i++ {
+			// Spread over the table; the first function is at the very beginning.
+			off := binary.LittleEndian.Uint32(t.table[8*(i*(n-1)/(probes-1)):])
+			_, matches = slices.BinarySearch(starts, text+uint64(off))
+		}
+		if matches && found != 0 {
+			return 0
+		}
+		if matches {
+			found = text
+		}
+	}
+	return found
 }
 
 func (t *goTable) entrySize() uint64 {

@@ -169,19 +169,19 @@ func (m *Image) Pointer(addr uint64) (p Pointer, ok bool) {
 	if m.Type == Object {
 		return m.relocatedPointer(addr, b)
 	}
-	p, _, ok = m.slot(addr, b)
+	p, _, ok = m.slot(addr, b, nil)
 	return p, ok
 }
 
 // slot resolves a slot of a linked image; b is what the file has there, nil in zero-filled memory, which bind opcodes
 // may bind all the same.
-func (m *Image) slot(addr uint64, b []byte) (p Pointer, imp Import, ok bool) {
+func (m *Image) slot(addr uint64, b []byte, at *cursor) (p Pointer, imp Import, ok bool) {
 	t := m.chained()
 	if t.present {
 		if b == nil {
 			return p, imp, false
 		}
-		f, found := t.find(addr, m.base)
+		f, found := t.find(addr, m.base, at)
 		switch {
 		case !found:
 		case !f.bind:

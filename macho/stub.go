@@ -82,6 +82,7 @@ func (m *Image) Stub(addr uint64) (s Stub, ok bool) {
 // readStubs reads a section of stubs of one size.
 func (m *Image) readStubs(s *Section, stubs []Stub) []Stub {
 	data, size := s.Data(), int(min(s.Reserved2, 64))
+	var at cursor
 	if size < minStubSize {
 		switch {
 		case m.CPU == CPUAMD64:
@@ -101,7 +102,7 @@ func (m *Image) readStubs(s *Section, stubs []Stub) []Stub {
 		j := m.decodeJump(data[off:off+size], stub.Addr)
 		if j.ok && j.slot != 0 {
 			stub.Slot = j.slot
-			if _, imp, ok := m.slot(j.slot, m.Bytes(j.slot, 8)); ok {
+			if _, imp, ok := m.slot(j.slot, m.Bytes(j.slot, 8), &at); ok {
 				stub.Import = imp
 			}
 		}
@@ -118,6 +119,7 @@ func (m *Image) readStubs(s *Section, stubs []Stub) []Stub {
 // readObjCStubs reads stubs that load a selector and jump to objc_msgSend.
 func (m *Image) readObjCStubs(s *Section, stubs []Stub) []Stub {
 	data, kept := s.Data(), 0
+	var at cursor
 	for off := 0; off+12 <= len(data); {
 		addr := s.Addr + uint64(off)
 		j := m.decodeJump(data[off:min(off+32, len(data))], addr)
@@ -140,7 +142,7 @@ func (m *Image) readObjCStubs(s *Section, stubs []Stub) []Stub {
 		}
 		stub := Stub{Addr: addr, Size: size, Slot: j.slot, Import: Import{Name: "_objc_msgSend"}}
 		if j.slot != 0 {
-			if _, imp, ok := m.slot(j.slot, m.Bytes(j.slot, 8)); ok && imp.Name != "" {
+			if _, imp, ok := m.slot(j.slot, m.Bytes(j.slot, 8), &at); ok && imp.Name != "" {
 				stub.Import = imp
 			}
 		}

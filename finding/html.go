@@ -165,7 +165,7 @@ func (r *Report) htmlFinding(f *Finding) htmlFinding {
 	w := &f.Where
 	h := htmlFinding{
 		ID: Printable(f.Fingerprint), Function: "a function without a name", File: Printable(w.file()), Arch: Printable(w.Arch),
-		Confidence: Printable(string(f.Confidence)), Verdict: sentence(r.verdict(f), ""), Call: Printable(call(f)),
+		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(call(f)),
 		Message: Printable(f.Message), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
 		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}
@@ -176,7 +176,7 @@ func (r *Report) htmlFinding(f *Finding) htmlFinding {
 		h.Call = Printable(crashPlace(f))
 	}
 	if f.SDK != nil {
-		h.SDK, h.SDKSource = Printable(f.SDK.about()), f.SDK.Source
+		h.SDK, h.SDKSource = Printable(f.SDK.about()), Printable(f.SDK.Source)
 	}
 	if f.Code != nil {
 		h.Code = f.Code.String()

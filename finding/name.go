@@ -21,9 +21,13 @@ func FunctionName(symbol string) string {
 	if name == "" || len(symbol) > maxMangled {
 		return Printable(symbol)
 	}
+	mangled := name
+	if strings.HasPrefix(symbol, "_Z") || strings.HasPrefix(symbol, "_R") {
+		mangled = symbol // from a crash report, which leaves Mach-O's underscore out
+	}
 	switch {
-	case strings.HasPrefix(name, "_Z"), strings.HasPrefix(name, "_R"), strings.HasPrefix(name, "__Z"):
-		plain, err := demangle.ToString(name, demangle.NoParams, demangle.NoTemplateParams,
+	case strings.HasPrefix(mangled, "_Z"), strings.HasPrefix(mangled, "_R"), strings.HasPrefix(mangled, "__Z"):
+		plain, err := demangle.ToString(mangled, demangle.NoParams, demangle.NoTemplateParams,
 			demangle.MaxLength(maxDemangledLog), demangle.LLVMStyle)
 		if err == nil && plain != "" {
 			return Printable(plain)

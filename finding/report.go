@@ -11,6 +11,9 @@ import (
 // LevelDeclared stands in [Summary.Level] where programs were judged at the different levels that they declare.
 const LevelDeclared = "declared"
 
+// UnknownRule is the rule of a finding whose number is in no public table.
+const UnknownRule = "UNKNOWN"
+
 // Add joins another report to r: findings, what was not read, notes, and the sums.
 func (r *Report) Add(o *Report) {
 	r.finished = false
@@ -49,6 +52,11 @@ func (r *Report) Finish() {
 	}
 	if r.Unread == nil {
 		r.Unread = []Unread{}
+	}
+	for i := range r.Findings {
+		if f := &r.Findings[i]; strings.TrimSpace(f.Rule) == "" {
+			f.Rule = UnknownRule
+		}
 	}
 	slices.SortStableFunc(r.Findings, compareFindings)
 	r.Findings = slices.CompactFunc(r.Findings, func(a, b Finding) bool {

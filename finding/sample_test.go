@@ -84,3 +84,34 @@ func sampleExplain() *Report {
 		Summary: Summary{Images: 2, Files: 2, Bytes: 20_000},
 	}
 }
+
+// hostile are strings that files may hold and that must not work where they are shown.
+var hostile = []string{
+	"\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u009b31m", "line\nbreak\r\ttab", "\u202eesrever\u202c", "zero\u200bwidth",
+	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "javascript:alert(1)", "bad \xff\xfe utf-8",
+	"\u2028separator", "{{.Title}}", "__ZNSt1", "$s99999MyApp", "%!s(MISSING)%d", "\U000e0041tag", "a:b/c", "../../etc/passwd",
+	"</style></title>", "ﷺ", "\x00",
+}
+
+// sampleHostile fills every string of a report with what must not work.
+func sampleHostile() *Report {
+	level := rules.Level2
+	r := &Report{Moment: MomentCheck, Summary: Summary{Files: 1, Images: 1, Level: "2"}}
+	for i, h := range hostile {
+		next := hostile[(i+1)%len(hostile)]
+		r.Findings = append(r.Findings, Finding{
+			Rule: "SET_EXCEPTION_BEHAVIOR", KillsFrom: rules.Level1, Level: &level, KillsHere: true, Confidence: Likely,
+			Moment: MomentCheck, Payload: h,
+			Where:  Where{Path: h, Member: next, Arch: h, Function: h, Address: h, File: h, Line: 3, Image: h},
+			Callee: h, Arguments: map[string]string{h: next}, Evidence: []string{h}, Backtrace: []string{h},
+			SDK: &SDK{Name: h, Version: next, FixedIn: h, Source: h}, Chain: []string{h, next},
+			Message: h, Remedy: h, Help: h,
+		})
+		r.Unread = append(r.Unread, Unread{Path: h, Member: next, Reason: h})
+		r.Notes = append(r.Notes, Note{Path: h, Member: next, Message: h})
+	}
+	r.Findings[3].Rule = hostile[0]
+	r.Findings[4].Rule = hostile[6]
+	r.Findings[5].Moment = MomentExplain
+	return r
+}

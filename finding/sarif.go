@@ -207,9 +207,9 @@ func WriteSARIF(w io.Writer, r *Report, o SARIFOptions) error {
 
 // newSARIFRule describes a restriction.
 func newSARIFRule(g *group) sarifRule {
-	title := Printable(cut(sentence(g.Title(), g.Name), maxSARIFText))
+	title := cut(Printable(sentence(g.Title(), g.Name)), maxSARIFText)
 	rule := sarifRule{
-		ID: Printable(g.Name), Name: Printable(g.Name), Short: sarifText{Text: title}, Full: sarifText{Text: title},
+		ID: ruleID(g.Name), Name: ruleID(g.Name), Short: sarifText{Text: title}, Full: sarifText{Text: title},
 		Config: sarifConfig{Level: "error"}, Page: helpURI(g.Help),
 		Bag: sarifRuleBag{Tags: []string{"security", "mach-ipc"}, Precision: "high", Severity: "error"},
 	}
@@ -222,7 +222,7 @@ func newSARIFRule(g *group) sarifRule {
 			rule.Config.Level, rule.Bag.Severity = "note", "recommendation"
 		}
 		if full := strings.TrimSpace(g.Rule.Happened + " " + g.Rule.Trigger); full != "" {
-			rule.Full.Text = Printable(cut(full, maxSARIFText))
+			rule.Full.Text = cut(Printable(full), maxSARIFText)
 		}
 		fmt.Fprintf(&plain, "%s\n\n%s\n", g.Rule.Trigger, sentence(fromLevel(g.Rule.KillsFrom), ""))
 		fmt.Fprintf(&mark, "%s\n\n**%s**\n", g.Rule.Trigger, sentence(fromLevel(g.Rule.KillsFrom), ""))
@@ -244,11 +244,14 @@ func newSARIFRule(g *group) sarifRule {
 	return rule
 }
 
+// ruleID is the name of a rule within the limit of the services, 255 characters.
+func ruleID(name string) string { return cut(Printable(name), 255) }
+
 // result writes one finding.
 func (o *SARIFOptions) result(r *Report, f *Finding, rule int) sarifResult {
 	w := &f.Where
 	res := sarifResult{
-		RuleID: Printable(f.Rule), RuleIndex: rule, Kind: "fail", Level: sarifLevel(f),
+		RuleID: ruleID(f.Rule), RuleIndex: rule, Kind: "fail", Level: sarifLevel(f),
 		Message: sarifText{Text: printableLines(sarifMessage(r, f))},
 		Fingerprints: map[string]string{
 			"portcullisFinding/v1": f.Fingerprint,
@@ -382,7 +385,7 @@ func helpURI(help string) string {
 // sentence makes a sentence of a phrase, or of a second one where the first is empty.
 func sentence(s, otherwise string) string {
 	if s = strings.TrimSpace(s); s == "" {
-		s = otherwise
+		s = strings.TrimSpace(otherwise)
 	}
 	if s == "" {
 		return s

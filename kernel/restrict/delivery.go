@@ -6,15 +6,6 @@ import (
 	"portcullis.dev/rules"
 )
 
-// Class says how a guard is answered.
-type Class uint8
-
-const (
-	Fatal    Class = iota // the task dies
-	Optional              // dies, is reported or goes unseen, as its guard behaviour says
-	Soft                  // reported or unseen, never fatal
-)
-
 // maxFatal and maxOptional are the last guards of their classes.
 const (
 	maxFatal    = ipc.GuardMsgFiltered
@@ -22,18 +13,15 @@ const (
 )
 
 // ClassOf returns the class of a guard.
-func ClassOf(g ipc.Guard) Class {
+func ClassOf(g ipc.Guard) rules.Class {
 	switch {
 	case g <= maxFatal:
-		return Fatal
+		return rules.Fatal
 	case g <= maxOptional:
-		return Optional
+		return rules.Optional
 	}
-	return Soft
+	return rules.Soft
 }
-
-// String returns "fatal", "optional" or "soft".
-func (c Class) String() string { return [...]string{"fatal", "optional", "soft"}[c] }
 
 // Fate is what becomes of a task that ran into a guard.
 type Fate uint8
@@ -51,7 +39,7 @@ func (f Fate) String() string { return [...]string{"unseen", "reported", "killed
 type Violation struct {
 	Code    rules.Code
 	Subcode uint64
-	Class   Class
+	Class   rules.Class
 	Fate    Fate
 	Return  mach.KernReturn // what the call returned, or would have
 }
@@ -86,7 +74,7 @@ func Of(t *ipc.Thread) *Thread {
 // Source: mach_port_guard_exception, and thread_guard_violation in osfmk/kern/thread.c.
 func (t *Thread) raise(v ipc.Violation) {
 	class := ClassOf(v.Guard)
-	sticky := class == Fatal || class == Optional && t.task.Behavior()&MPFatal != 0
+	sticky := class == rules.Fatal || class == rules.Optional && t.task.Behavior()&MPFatal != 0
 	n := Violation{Code: rules.MakeCode(rules.GuardMachPort, uint32(v.Guard), v.Target), Subcode: v.Payload,
 		Class: class}
 	if t.task.Audit {
@@ -124,8 +112,8 @@ func (t *Thread) Return(kr mach.KernReturn) []Violation {
 }
 
 // answer says what becomes of the task, and counts the delivery if there is to be only one.
-func (t *Task) answer(c Class) Fate {
-	if c == Fatal {
+func (t *Task) answer(c rules.Class) Fate {
+	if c == rules.Fatal {
 		return Killed
 	}
 	for {
@@ -135,7 +123,7 @@ func (t *Task) answer(c Class) Fate {
 			return Unseen
 		case b&MPOnce != 0 && !t.behavior.CompareAndSwap(uint32(b), uint32(b&^MPDeliver)):
 			continue
-		case c == Optional && b&MPFatal != 0:
+		case c == rules.Optional && b&MPFatal != 0:
 			return Killed
 		case b&(MPFatal|MPCorpse) != 0:
 			return Reported

@@ -27,7 +27,10 @@ var (
 	//go:embed report.js
 	htmlScript string
 
-	htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"id": htmlID}).Parse(htmlPage))
+	htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+		"id":    htmlID,
+		"parts": func(name string) []string { return strings.SplitAfter(name, "_") },
+	}).Parse(htmlPage))
 )
 
 // The page as the template sees it. All texts are [Printable] already.

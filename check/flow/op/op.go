@@ -157,10 +157,8 @@ type Inst struct {
 	// Field is where, inside the instruction, the 4 bytes lie that a relocation of an object file replaces (the
 	// displacement of an x86 instruction); 0 where the whole instruction is relocated (arm64) or nothing is.
 	Field uint8
-	// ImmField is the same for an immediate operand of an x86 instruction.
-	ImmField uint8
-	Name     string // mnemonic, for evidence; empty for instructions that move no values
-	Ops      []Op   // in order; valid until the next Decode with the same buffer
+	Name  string // mnemonic, for evidence; empty for instructions that move no values
+	Ops   []Op   // in order; valid until the next Decode with the same buffer
 }
 
 // ISA is what the engine must know of an instruction set.

@@ -77,7 +77,7 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	var b Baseline
 	if err := dec.Decode(&b); err != nil {
-		return nil, baselineError(name, dec.InputOffset(), err)
+		return nil, baselineError(name, dec.InputOffset(), len(data), err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%s: at offset %d: something follows the baseline", name, dec.InputOffset())
@@ -100,7 +100,7 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 }
 
 // baselineError names the place of an error of package json.
-func baselineError(name string, offset int64, err error) error {
+func baselineError(name string, offset int64, size int, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -109,7 +109,7 @@ func baselineError(name string, offset int64, err error) error {
 	case errors.As(err, &kind):
 		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, kind.Field, kind.Value)
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s: at offset %d: the file ends inside the baseline", name, offset)
+		return fmt.Errorf("%s: at offset %d: the file ends inside the baseline", name, size)
 	}
 	return fmt.Errorf("%s: at offset %d: %s", name, offset, strings.TrimPrefix(err.Error(), "json: "))
 }

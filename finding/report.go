@@ -2,7 +2,7 @@ package finding
 
 import (
 	"cmp"
-	"reflect"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,10 +59,7 @@ func (r *Report) Finish() {
 		}
 	}
 	slices.SortStableFunc(r.Findings, compareFindings)
-	r.Findings = slices.CompactFunc(r.Findings, func(a, b Finding) bool {
-		a.Fingerprint, b.Fingerprint = "", ""
-		return a.Moment == MomentCheck && reflect.DeepEqual(a, b)
-	})
+	r.Findings = dropDoubles(r.Findings)
 	slices.SortStableFunc(r.Unread, func(a, b Unread) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Member, b.Member), cmp.Compare(a.Offset, b.Offset))
 	})
@@ -73,6 +70,25 @@ func (r *Report) Finish() {
 	r.Notes = slices.Compact(r.Notes)
 	fingerprint(r.Findings)
 	r.count()
+}
+
+// dropDoubles keeps the first of findings of check that are equal in all. A file that is reached twice, by a link or
+// because two arguments name it, shall not count twice. Equal crash reports are as many crashes.
+func dropDoubles(findings []Finding) []Finding {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(findings, func(f Finding) bool {
+		if f.Moment != MomentCheck {
+			return false
+		}
+		f.Fingerprint = ""
+		key, err := json.Marshal(f)
+		if err != nil {
+			return false
+		}
+		double := seen[string(key)]
+		seen[string(key)] = true
+		return double
+	})
 }
 
 // count fills Summary.ByRule.

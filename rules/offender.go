@@ -79,7 +79,7 @@ type Evidence struct {
 	BundleVersion string                  // CFBundleShortVersionString of the same
 	Path          string                  // of the file, with the member inside an archive if there is one
 	Symbols       iter.Seq[string]        // the symbol table
-	Data          func() iter.Seq[[]byte] // constant data (__cstring, __const, __objc_methname); may be asked several times
+	Data          func() iter.Seq[[]byte] // constant data: __cstring, __const, __objc_methname
 }
 
 // Verdict says what the version found means.
@@ -244,7 +244,8 @@ func (ev *Evidence) version(o *Offender, rank int) string {
 		}
 	}
 	own := slices.Contains(o.Signs.Bundles, ev.BundleID) ||
-		slices.Contains(o.Signs.Images, imageName(ev.InstallName)) || slices.Contains(o.Signs.Images, imageName(ev.Path))
+		slices.Contains(o.Signs.Images, imageName(ev.InstallName)) ||
+		slices.Contains(o.Signs.Images, imageName(ev.Path))
 	if own && rank >= signImage {
 		if _, ok := parseVersion(ev.BundleVersion); ok {
 			return ev.BundleVersion
@@ -292,7 +293,8 @@ func (ev *Evidence) verdict(m *Match) Verdict {
 		for data := range ev.Data() {
 			for _, s := range m.Signs.FixedMarks {
 				if bytes.Contains(data, []byte(s)) {
-					m.Why = append(m.Why, fmt.Sprintf("it holds the string %q, which only versions from %s on do", s, m.FixedIn))
+					why := fmt.Sprintf("it holds the string %q, which only versions from %s on do", s, m.FixedIn)
+					m.Why = append(m.Why, why)
 					return Mended
 				}
 			}

@@ -108,8 +108,7 @@ type Stats struct {
 // A file that shrinks while visit reads it in the same goroutine counts as unread.
 func Walk(ctx context.Context, path string, opts Options, visit func(Item) error,
 	unread func(finding.Unread)) (Stats, error) {
-	w := &walker{ctx: ctx, opts: opts, limits: opts.Limits.withDefaults(), visit: visit, unread: unread,
-		seen: make(map[fileID]bool)}
+	w := newWalker(ctx, opts, visit, unread)
 	err := w.root(path)
 	return w.stats, err
 }
@@ -127,6 +126,11 @@ type walker struct {
 
 	buffers   [][]byte   // idle, for members held in memory
 	inflaters []inflater // idle
+}
+
+func newWalker(ctx context.Context, opts Options, visit func(Item) error, unread func(finding.Unread)) *walker {
+	return &walker{ctx: ctx, opts: opts, limits: opts.Limits.withDefaults(), visit: visit, unread: unread,
+		seen: make(map[fileID]bool)}
 }
 
 // place is where something stands.

@@ -96,8 +96,9 @@ var (
 	arches  = []string{"arm64", "x86_64"}
 	chained = []string{"-fixup_chains"}
 	classic = []string{"-no_fixup_chains"}
-	asDylib = []string{"-dylib", "-install_name", "@rpath/libw.dylib", "-current_version", "7.8.9", "-rpath", "@loader_path/x"}
-	bundle  = []string{"-bundle", "-undefined", "dynamic_lookup"}
+	asDylib = []string{"-dylib", "-install_name", "@rpath/libw.dylib", "-current_version", "7.8.9",
+		"-rpath", "@loader_path/x"}
+	bundle = []string{"-bundle", "-undefined", "dynamic_lookup"}
 )
 
 func program(t testing.TB, arch string, flags ...string) string {

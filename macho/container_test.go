@@ -143,7 +143,8 @@ func TestUniversalDamage(t *testing.T) {
 		{"cut short", fat(be, false, good, good)[:30],
 			[]string{"error: arm64: slice of 0x20 bytes at 0x30 reaches beyond the end of the file at offset 0x8",
 				"error: universal header names 2 slices but ends after 1 at offset 0x1c"}},
-		{"Java class", []byte("\xca\xfe\xba\xbe\x00\x00\x00\x41\x00\x10"), []string{"error: not a Mach-O file at offset 0x0"}},
+		{"Java class", []byte("\xca\xfe\xba\xbe\x00\x00\x00\x41\x00\x10"),
+			[]string{"error: not a Mach-O file at offset 0x0"}},
 		{"text", []byte("#!/bin/sh\n"), []string{"error: not a Mach-O file at offset 0x0"}},
 		{"empty", nil, []string{"error: not a Mach-O file at offset 0x0"}},
 	}
@@ -297,8 +298,8 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestRecognized(t *testing.T) {
-	for _, data := range [][]byte{tiny(CPUARM64, 0), tiny(CPUPowerPC, 0), ar(), fat(binary.LittleEndian, true, of(CPUARM64, 0)),
-		[]byte(thinArchiveMagic)} {
+	for _, data := range [][]byte{tiny(CPUARM64, 0), tiny(CPUPowerPC, 0), ar(),
+		fat(binary.LittleEndian, true, of(CPUARM64, 0)), []byte(thinArchiveMagic)} {
 		if !Recognized(data[:8]) {
 			t.Errorf("%x is not recognised", data[:8])
 		}

@@ -93,7 +93,7 @@ func (m *Image) guessFunctions() []uint64 {
 			continue
 		}
 		c := &m.Sections[s.sect-1]
-		if !c.IsCode() || !c.Contains(s.value) || isLabel(t.name(s.strx)) {
+		if !c.IsCode() || !c.Contains(s.value) || isLabel(t.prefix(s.strx)) {
 			continue
 		}
 		found = true

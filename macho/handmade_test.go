@@ -287,7 +287,8 @@ func TestBindOpcodes(t *testing.T) {
 	bind = append(append(bind, "_a\x00"...), bindSetType|1, bindSetSegment|1, 0x10, bindDo) // 0x10
 	bind = append(bind, bindDoAddAddr, 8)                                                   // 0x18, then 8 skipped
 	bind = append(bind, bindDoAddAddrScaled|2)                                              // 0x28, then 16 skipped
-	bind = append(bind, bindSetAddend, 0x7f, bindDoTimesSkipping, 3, 8)                     // 0x40, 0x50, 0x60 with addend -1
+	// 0x40, 0x50, 0x60 with addend -1
+	bind = append(bind, bindSetAddend, 0x7f, bindDoTimesSkipping, 3, 8)
 	bind = append(bind, bindAddAddr, 0x10, bindSetOrdinalSpec|0xf, bindSetSymbol|1)
 	bind = append(append(bind, "_b\x00"...), bindDo, bindDone) // 0x80
 	lazy := []byte{bindSetSegment | 1, 0x90, 1, bindSetOrdinalImm | 2, bindSetSymbol}

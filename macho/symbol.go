@@ -111,6 +111,15 @@ func (t *symtab) at(i int) sym {
 // name returns the string at offset strx, nil where there is none.
 func (t *symtab) name(strx uint32) []byte { return cstring(t.strs, uint64(strx)) }
 
+// prefix returns the first bytes of the string at offset strx, enough to tell labels from names.
+func (t *symtab) prefix(strx uint32) []byte {
+	if uint64(strx) >= uint64(len(t.strs)) {
+		return nil
+	}
+	b := t.strs[strx:]
+	return b[:min(len(b), 5)]
+}
+
 // cstring returns the zero-terminated string at offset off of b, without the zero; nil where there is none of a
 // sensible length.
 func cstring(b []byte, off uint64) []byte {

@@ -18,6 +18,7 @@ import (
 // commands lists the verbs in the order in which help prints them.
 var commands = []func() *cobra.Command{
 	newEntitlementsCommand,
+	newExplainCommand,
 	newRulesCommand,
 	newVersionCommand,
 }

@@ -214,8 +214,8 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// byteCount writes a size in bytes with at most three digits before the unit.
-func byteCount(n int64) string {
+// ByteCount writes a size in bytes for people: "99 bytes", "4.5 MB".
+func ByteCount(n int64) string {
 	if n < 1000 {
 		return plural(int(max(n, 0)), "byte")
 	}
@@ -275,7 +275,7 @@ func (r *Report) headline() string {
 	}
 	if !explain && (r.Summary.Files > 0 || r.Summary.Images > 0) {
 		fmt.Fprintf(&b, "; read %s in %s, %s", plural(r.Summary.Images, "image"), plural(r.Summary.Files, "file"),
-			byteCount(r.Summary.Bytes))
+			ByteCount(r.Summary.Bytes))
 	}
 	if n := len(r.Unread); n > 0 {
 		fmt.Fprintf(&b, "; %s could not be read", plural(n, "input"))

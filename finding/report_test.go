@@ -308,8 +308,8 @@ func TestByteCount(t *testing.T) {
 		0: "no bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 kB", 4_512_345: "4.5 MB", 62_000_000: "62 MB",
 		999_949_999: "1000 MB", 999_960_000: "1.0 GB", 1 << 62: "4611686 TB", -1: "no bytes",
 	} {
-		if got := byteCount(n); got != want {
-			t.Errorf("byteCount(%d) = %q, want %q", n, got, want)
+		if got := ByteCount(n); got != want {
+			t.Errorf("ByteCount(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

@@ -108,8 +108,9 @@ func (m *Image) bound() []boundSlot {
 	return t.slots
 }
 
-// maxSlots limits how many bound slots are kept: no more than pointers fit into the image.
-func (m *Image) maxSlots() int { return min(len(m.data)/8+1, 1<<22) }
+// maxSlots limits how many bound slots are kept: no more than pointers fit into the image, and far more than large
+// programs have, some ten thousand.
+func (m *Image) maxSlots() int { return min(len(m.data)/8+1, 1<<20) }
 
 // bindReader interprets one stream of bind opcodes.
 type bindReader struct {
@@ -226,7 +227,7 @@ func (r *bindReader) do(at int, n, skip uint64) {
 			return
 		}
 		if len(r.slots) >= r.m.maxSlots() {
-			r.fail(at, "more binds than pointers fit into the image")
+			r.fail(at, "more binds than any linker makes")
 			return
 		}
 		if r.typ == bindTypePointer {
@@ -264,7 +265,7 @@ func (r *bindReader) thread(at int, sub byte) {
 				return
 			}
 			if len(r.slots) >= r.m.maxSlots() {
-				r.fail(at, "more binds than pointers fit into the image")
+				r.fail(at, "more binds than any linker makes")
 				return
 			}
 			f := decodePointer(ptrARM64E, binary.LittleEndian.Uint64(data[off:]), r.m.base)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -122,7 +121,7 @@ func goProgram(t testing.TB, goarch, ldflags string) string {
 	t.Helper()
 	return made(t, "go "+goarch+" "+ldflags, func(out string) {
 		env := []string{"GOOS=darwin", "GOARCH=" + goarch, "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off"}
-		run(t, env, filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-ldflags="+ldflags, "-o", out,
+		run(t, env, "go", "build", "-ldflags="+ldflags, "-o", out,
 			filepath.Join("testdata", "hello.go"))
 	})
 }

@@ -101,7 +101,7 @@ func TestChainedFormats(t *testing.T) {
 	arm64e := func(target uint64, stride uint64) []uint64 {
 		next := 8 / stride << 51
 		return []uint64{
-			1<<62 | next | 0,
+			1<<62 | next,
 			1<<62 | next | 0x7fff0<<32 | 1, // addend -16
 			next | 0x12<<43 | target,
 			1<<63 | 0xabcd<<32 | 0x20,
@@ -335,7 +335,7 @@ func TestBindOpcodesDamaged(t *testing.T) {
 		want string
 	}{
 		{"times without end", append(name, bindSetSegment|1, 0, bindDoTimesSkipping, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
-			0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), "more binds than pointers"},
+			0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), "more binds than any linker"},
 		{"out of segment", append(name, bindSetSegment|1, 0xff, 0xff, 0x7f, bindDo), "outside of its segment"},
 		{"no segment", append(name, bindDo), "outside of its segment"},
 		{"segment 9", append(name, bindSetSegment|9, 0, bindDo), "segment 9 of 3"},

@@ -52,7 +52,7 @@ func authImage() []byte {
 	w.b = append(w.b, cmds...)
 	w.pad(code).b = append(append(w.b, auth...), objc...)
 	w.pad(str).b = append(w.b, "setPort:\x00"...)
-	w.pad(0x1000).u64(1<<63|1<<62|1<<51|0, 1<<63|1<<62|3<<51|1, 0, 0)
+	w.pad(0x1000).u64(1<<63|1<<62|1<<51, 1<<63|1<<62|3<<51|1, 0, 0)
 	w.u64(str) // the selector: a rebase
 	w.pad(0x2000).b = append(w.b, link.b...)
 	return w.b

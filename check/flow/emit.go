@@ -116,6 +116,15 @@ func (c *context) emitSite(site uint64, why string) {
 	}
 	var in op.Inst
 	c.isa.Decode(c.bytesAt(site), site, &in)
+	if c.g != nil {
+		// In object files of x86_64 a site may be the relocated field inside of the instruction.
+		for i := range c.g.insts {
+			if x := &c.g.insts[i]; x.Addr < site && site < x.Addr+uint64(x.Len) && c.g.lookup(c, site) == nil {
+				c.emitSite(x.Addr, why)
+				return
+			}
+		}
+	}
 	switch in.Flow {
 	case op.Call, op.Jump, op.Branch:
 		sym, ok := c.img.Callee(site, in.Target)

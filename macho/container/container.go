@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"strings"
 
 	"portcullis.dev/finding"
 )
@@ -91,7 +92,7 @@ type Stats struct {
 	Files    int   // files on disk and members of archives looked at
 	Visited  int   // of those, handed to visit
 	Bytes    int64 // handed to visit
-	Expanded int64 // that decompression yielded
+	Expanded int64 // that decompression yielded, or set aside for it
 	Archives int   // opened
 	Members  int   // entries of archives, folders and links among them
 	Links    int   // symbolic and hard links not read on their own
@@ -215,7 +216,8 @@ func (w *walker) member(p place, name string, off int64) (m place, ok bool, err 
 	}
 	m = p.inside(safeName(name, w.limits.PathLength))
 	if len(m.member) > w.limits.PathLength {
-		m.member = m.member[:w.limits.PathLength]
+		const shown = 200
+		m.member = strings.ToValidUTF8(m.member[:min(shown, w.limits.PathLength)], "") + "…"
 		return m, false, w.failf(m, off, "path longer than %d bytes", w.limits.PathLength)
 	}
 	return m, true, nil

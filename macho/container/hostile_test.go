@@ -80,6 +80,7 @@ func TestWalkBombs(t *testing.T) {
 		t.Skip("expands some hundred megabytes")
 	}
 	big := strings.Repeat("\x00", 100<<20)
+	tenGiB := zeros(t, 10<<10)
 	quine := []byte("core")
 	for range 6 {
 		quine = makeGzip(t, quine)
@@ -95,8 +96,8 @@ func TestWalkBombs(t *testing.T) {
 		limits Limits
 		unread []string
 	}{
-		{"10 GiB of zeros", zeros(t, 10<<10), Limits{}, []string{"more than 250 times its size"}},
-		{"the same in a tar", makeTar(t, member{"z.gz", string(zeros(t, 10<<10))}), Limits{}, []string{"more than 250"}},
+		{"10 GiB of zeros", tenGiB, Limits{}, []string{"more than 250 times its size"}},
+		{"the same in a tar", makeTar(t, member{"z.gz", string(tenGiB)}), Limits{}, []string{"more than 250"}},
 		{"gzip in gzip", quine, Limits{}, []string{"nested more than 4 deep"}},
 		{"zip of one large member", makeZip(t, member{"x", big}), Limits{}, []string{"more than 250 times its size"}},
 		{"sizes that lie", lying, Limits{}, []string{"holds more than the 10 bytes"}},
@@ -111,7 +112,7 @@ func TestWalkBombs(t *testing.T) {
 			[]string{"larger than the limit for one member"}},
 		{"members", overlapping(t, 100000, 10), Limits{Members: 50}, []string{"the limit for the entries"}},
 		{"path", makeZip(t, member{strings.Repeat("p/", 30000) + "x", "x"}, member{strings.Repeat("a", 5000), "x"}), Limits{},
-			[]string{"path longer than 4096", "path longer than 4096"}},
+			[]string{"p/p/…@0x", "path longer than 4096"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -40,6 +40,11 @@ type Known struct {
 // NewBaseline returns the baseline that knows all findings of a report.
 func NewBaseline(r *Report) *Baseline {
 	r.Finish()
+	return knownOf(r)
+}
+
+// knownOf lists the findings of a report under the fingerprints that they have.
+func knownOf(r *Report) *Baseline {
 	b := &Baseline{Schema: BaselineSchema, Known: []Known{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -65,7 +70,8 @@ func (b *Baseline) KeepReasons(old *Baseline) {
 	}
 }
 
-// ReadBaseline reads a baseline file. name stands in errors.
+// ReadBaseline reads a baseline file, or the JSON form of a [Report], whose findings are then the known ones. name stands
+// in errors.
 func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxBaseline+1))
 	if err != nil {
@@ -75,15 +81,23 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 		return nil, fmt.Errorf("%s: larger than %d MiB, which no baseline is", name, maxBaseline>>20)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	var b Baseline
-	if err := dec.Decode(&b); err != nil {
+	var file struct {
+		Baseline
+		Findings []Finding `json:"findings"`
+	}
+	if err := dec.Decode(&file); err != nil {
 		return nil, baselineError(name, dec.InputOffset(), len(data), err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%s: at offset %d: something follows the baseline", name, dec.InputOffset())
 	}
-	if b.Schema != BaselineSchema {
-		return nil, fmt.Errorf("%s: schema is %q, want %q", name, b.Schema, BaselineSchema)
+	b := &file.Baseline
+	switch b.Schema {
+	case BaselineSchema:
+	case Schema:
+		b = knownOf(&Report{Findings: file.Findings})
+	default:
+		return nil, fmt.Errorf("%s: schema is %q, want %q or %q", name, b.Schema, BaselineSchema, Schema)
 	}
 	for i, k := range b.Known {
 		if k.Fingerprint == "" {
@@ -96,7 +110,7 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 	if b.Known == nil {
 		b.Known = []Known{}
 	}
-	return &b, nil
+	return b, nil
 }
 
 // baselineError names the place of an error of package json.
@@ -107,7 +121,7 @@ func baselineError(name string, offset int64, size int, err error) error {
 	case errors.As(err, &syntax):
 		offset = syntax.Offset
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, kind.Field, kind.Value)
+		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, strings.TrimPrefix(kind.Field, "Baseline."), kind.Value)
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: at offset %d: the file ends inside the baseline", name, size)
 	}

@@ -39,6 +39,21 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
+// The JSON form of a report is a baseline as it is.
+func TestBaselineFromReport(t *testing.T) {
+	var file bytes.Buffer
+	if err := WriteJSON(&file, sampleCheck()); err != nil {
+		t.Fatal(err)
+	}
+	known, err := ReadBaseline(&file, "findings.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(NewBaseline(sampleCheck()), known); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestBaselineKeepsWhatIsNew(t *testing.T) {
 	known := NewBaseline(sampleCheck())
 	r := sampleCheck()
@@ -99,7 +114,9 @@ func TestReadBaselineErrors(t *testing.T) {
 		"cut":           {`{"schema": "portcullis.baseline/1", "known": [{`, "b.json: at offset 47: the file ends inside the baseline"},
 		"no JSON":       {"hello", "b.json: at offset 1: invalid character 'h' looking for beginning of value"},
 		"wrong type":    {`{"known": 3}`, "b.json: at offset 11: known is a JSON number"},
-		"other schema":  {`{"schema": "portcullis.findings/1"}`, `b.json: schema is "portcullis.findings/1", want "portcullis.baseline/1"`},
+		"other schema":  {`{"schema": "portcullis.version/1"}`, `b.json: schema is "portcullis.version/1", want "portcullis.baseline/1" or "portcullis.findings/1"`},
+		"bare finding":  {`{"schema": "portcullis.findings/1", "findings": [{}]}`, "b.json: known[0]: no fingerprint"},
+		"bad finding":   {`{"schema": "portcullis.findings/1", "findings": [{"where": 1}]}`, "b.json: at offset 60: findings.where is a JSON number"},
 		"no print":      {`{"schema": "portcullis.baseline/1", "known": [{}]}`, "b.json: known[0]: no fingerprint"},
 		"confidence":    {`{"schema": "portcullis.baseline/1", "known": [{"fingerprint": "a", "confidence": "sure"}]}`, `b.json: known[0]: unknown confidence "sure"`},
 		"two documents": {`{"schema": "portcullis.baseline/1"} {}`, "b.json: at offset 37: something follows the baseline"},
@@ -121,7 +138,12 @@ func FuzzReadBaseline(f *testing.F) {
 	if err := NewBaseline(sampleCheck()).Write(&b); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b.Bytes())
+	f.Add(bytes.Clone(b.Bytes()))
+	b.Reset()
+	if err := WriteJSON(&b, sampleCheck()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(bytes.Clone(b.Bytes()))
 	f.Add([]byte(`{"schema": "portcullis.baseline/1"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first, err := ReadBaseline(bytes.NewReader(data), "b.json")

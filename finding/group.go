@@ -96,6 +96,14 @@ func (g *group) Code() string {
 	return g.Rule.Right
 }
 
+// more says where to read on.
+func (g *group) more() string {
+	if g.Rule == nil {
+		return g.Help
+	}
+	return "portcullis rules " + g.Rule.Name + "; " + g.Help
+}
+
 // level returns the level a finding was judged at, as text; "" where nobody said.
 func (r *Report) level(f *Finding) string {
 	if f.Level != nil {

@@ -92,7 +92,7 @@ func (t *text) instead(g *group) {
 	}
 	t.told[advice] = true
 	t.remedies(2, "instead", g.Remedies, g.Code())
-	t.labelled(2, "more", g.Help)
+	t.labelled(2, "more", g.more())
 }
 
 // group writes the findings of one restriction and, once, what to write instead.
@@ -109,7 +109,7 @@ func (t *text) group(g *group) {
 	}
 	t.WriteByte('\n')
 	t.remedies(2, "instead", g.Remedies, g.Code())
-	t.labelled(2, "more", g.Help)
+	t.labelled(2, "more", g.more())
 	t.WriteByte('\n')
 }
 

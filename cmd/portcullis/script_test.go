@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -25,7 +23,6 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM [ARG...]   runs PROGRAM, which must exit with CODE; stdout, stderr and cmp work as after exec
 //	clang ARG...                  the newest clang there is
 //	[clang]                       clang and ld64.lld are installed, so that Mach-O files can be built
-//	[npm]                         npm is installed, and packages may be fetched (PORTCULLIS_OFFLINE is not set)
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -37,9 +34,6 @@ func TestScript(t *testing.T) {
 			}
 			env.Setenv("TERM", "dumb")
 			env.Setenv("HOSTILE", "\x1b]0;owned\a\u202e")
-			if cache, err := os.UserCacheDir(); err == nil {
-				env.Setenv("PORTCULLIS_TEST_CACHE", filepath.Join(cache, "portcullis-test"))
-			}
 			return nil
 		},
 		Condition: condition,
@@ -52,12 +46,8 @@ func TestScript(t *testing.T) {
 
 // condition decides the conditions of our own.
 func condition(name string) (bool, error) {
-	switch name {
-	case "clang":
+	if name == "clang" {
 		return newest("clang") != "" && newest("ld64.lld") != "", nil
-	case "npm":
-		_, err := exec.LookPath("npm")
-		return err == nil && os.Getenv("PORTCULLIS_OFFLINE") == "", nil
 	}
 	return false, errors.New("unknown condition " + name)
 }

@@ -84,7 +84,7 @@ func newVersionCommand() *cobra.Command {
 		Long: `Say which build of Portcullis this is: version, commit, whether the work tree had changes, Go version,
 operating system and architecture.
 
-Exit codes: 0 done, 2 wrong usage.`,
+Exit status: 0, or 2 for wrong usage.`,
 		Example: `  portcullis version
   portcullis version --format json`,
 		Args: cobra.NoArgs,

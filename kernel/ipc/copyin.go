@@ -205,7 +205,9 @@ func (s *Space) checkDead(e *entry, sending bool) bool {
 		return true
 	}
 	p.mu.Unlock()
-	delete(s.reverse, p)
+	if e.rights == mach.TypeSend {
+		delete(s.reverse, p)
+	}
 	e.rights, e.port = mach.TypeDeadName, nil
 	e.flags &^= entryImmovableSend | entryPinned
 	if e.request != nil {

@@ -37,14 +37,39 @@ func (r *modelRun) pick() (*testTask, *modelTask) {
 	return r.real[i], r.m.tasks[i]
 }
 
-// name draws a name of a task, mostly one that denotes something.
-func (r *modelRun) name(t *testTask, label string) mach.Name {
-	names, _, _ := t.Names()
-	i := rapid.IntRange(-1, len(names)-1).Draw(r.T, label)
-	if i < 0 {
+// name draws a name of a task: mostly one that denotes a right of those wanted, sometimes any, now and then none.
+func (r *modelRun) name(t *testTask, label string, want mach.RightType) mach.Name {
+	names, types, _ := t.Names()
+	luck := rapid.IntRange(0, 15).Draw(r.T, label+" luck")
+	if luck > 1 {
+		var some []mach.Name
+		for i, n := range names {
+			if types[i]&want != 0 {
+				some = append(some, n)
+			}
+		}
+		names = some
+	}
+	if len(names) == 0 || luck == 0 {
 		return 0x7777f03
 	}
-	return names[i]
+	return rapid.SampledFrom(names).Draw(r.T, label)
+}
+
+const (
+	anySend  = mach.TypeSend | mach.TypeSendOnce
+	anyRight = anySend | mach.TypeReceive | mach.TypeDeadName | mach.TypePortSet
+)
+
+// holding returns the rights that a disposition wants.
+func holding(d mach.Disposition) mach.RightType {
+	switch d {
+	case mach.MoveSend, mach.CopySend:
+		return mach.TypeSend | mach.TypeDeadName
+	case mach.MoveSendOnce:
+		return mach.TypeSendOnce
+	}
+	return mach.TypeReceive
 }
 
 func (r *modelRun) same(what string, got, want mach.KernReturn) {
@@ -82,8 +107,8 @@ func (r *modelRun) allocate(*rapid.T) {
 
 func (r *modelRun) makeSend(*rapid.T) {
 	t, mt := r.pick()
-	n := r.name(t, "name")
 	d := rapid.SampledFrom([]mach.Disposition{mach.MakeSend, mach.CopySend}).Draw(r.T, "disposition")
+	n := r.name(t, "name", holding(d))
 	kr := t.InsertRight(t.t, n, n, d)
 	e, want := mt.names[n], mach.KernReturn(0)
 	switch {
@@ -110,7 +135,8 @@ func (r *modelRun) makeSend(*rapid.T) {
 func (r *modelRun) extract(*rapid.T) {
 	from, mf := r.pick()
 	to, mt := r.pick()
-	n, d := r.name(from, "name"), r.disposition()
+	d := r.disposition()
+	n := r.name(from, "name", holding(d))
 	got, _, kr := from.ExtractRight(to.t, n, d)
 	right, want := r.m.copyin(mf, n, d, false)
 	if want == 0 {
@@ -128,7 +154,7 @@ func (r *modelRun) disposition() mach.Disposition {
 
 func (r *modelRun) deallocate(*rapid.T) {
 	t, mt := r.pick()
-	n := r.name(t, "name")
+	n := r.name(t, "name", anyRight&^mach.TypeReceive)
 	kr := t.Deallocate(t.t, n)
 	e, want := mt.names[n], mach.KernReturn(0)
 	if e != nil {
@@ -170,7 +196,7 @@ func (r *modelRun) dropSends(mt *modelTask, n mach.Name, refs int) {
 
 func (r *modelRun) destroy(*rapid.T) {
 	t, mt := r.pick()
-	n := r.name(t, "name")
+	n := r.name(t, "name", anyRight)
 	kr := t.Destroy(t.t, n)
 	want := mach.KernReturn(0)
 	if mt.names[n] == nil {
@@ -183,8 +209,8 @@ func (r *modelRun) destroy(*rapid.T) {
 
 func (r *modelRun) modRefs(*rapid.T) {
 	t, mt := r.pick()
-	n := r.name(t, "name")
 	right := mach.Right(rapid.IntRange(0, 4).Draw(r.T, "right"))
+	n := r.name(t, "name", right.Type())
 	delta := rapid.IntRange(-3, 2).Draw(r.T, "delta")
 	kr := t.ModRefs(t.t, n, right, int32(delta))
 	r.same("mod_refs", kr, r.modelModRefs(mt, n, right, delta))
@@ -227,7 +253,7 @@ func (r *modelRun) modelModRefs(mt *modelTask, n mach.Name, right mach.Right, de
 
 func (r *modelRun) limit(*rapid.T) {
 	t, mt := r.pick()
-	n, v := r.name(t, "name"), rapid.IntRange(0, 3).Draw(r.T, "limit")
+	n, v := r.name(t, "name", mach.TypeReceive), rapid.IntRange(0, 3).Draw(r.T, "limit")
 	kr := t.SetAttributes(n, mach.AttrLimitsInfo, uint32(v))
 	want := mach.KernReturn(0)
 	switch e := mt.names[n]; {
@@ -243,7 +269,7 @@ func (r *modelRun) limit(*rapid.T) {
 
 func (r *modelRun) member(*rapid.T) {
 	t, mt := r.pick()
-	n, set := r.name(t, "name"), r.name(t, "set")
+	n, set := r.name(t, "name", mach.TypeReceive), r.name(t, "set", mach.TypePortSet)
 	in := rapid.Bool().Draw(r.T, "insert")
 	e, es := mt.names[n], mt.names[set]
 	want := mach.KernReturn(0)
@@ -270,8 +296,12 @@ func (r *modelRun) member(*rapid.T) {
 
 func (r *modelRun) request(*rapid.T) {
 	t, mt := r.pick()
-	n, to := r.name(t, "name"), r.name(t, "notify")
 	id := rapid.SampledFrom([]int32{mach.NotifyDeadName, mach.NotifyNoSenders, mach.NotifyPortDestroyed}).Draw(r.T, "id")
+	on := mach.TypeReceive
+	if id == mach.NotifyDeadName {
+		on |= anySend
+	}
+	n, to := r.name(t, "name", on), r.name(t, "notify", mach.TypeReceive)
 	prev, kr := t.RequestNotification(t.t, n, id, 0, to, mach.MakeSendOnce)
 	right, want := r.m.copyin(mt, to, mach.MakeSendOnce, false)
 	if want == 0 {
@@ -345,20 +375,21 @@ func (r *modelRun) terminate(*rapid.T) {
 func (r *modelRun) send(*rapid.T) {
 	t, mt := r.pick()
 	r.nextID++
-	dest, reply := r.name(t, "dest"), mach.NullName
 	dd := rapid.SampledFrom([]mach.Disposition{mach.CopySend, mach.MoveSend, mach.MakeSend, mach.MoveSendOnce,
 		mach.MakeSendOnce}).Draw(r.T, "how")
+	dest, reply := r.name(t, "dest", holding(dd)), mach.NullName
 	rd := mach.DispositionNone
 	if rapid.Bool().Draw(r.T, "with reply") {
-		reply = r.name(t, "reply")
 		rd = rapid.SampledFrom([]mach.Disposition{mach.MakeSendOnce, mach.MakeSend, mach.CopySend}).Draw(r.T, "reply how")
+		reply = r.name(t, "reply", holding(rd))
 		if reply == dest {
 			reply, rd = 0, 0 // pairs of one name are for another test
 		}
 	}
 	var descs []mach.Descriptor
 	for range rapid.IntRange(0, 2).Draw(r.T, "rights") {
-		descs = append(descs, mach.Descriptor{Name: r.name(t, "right"), Disposition: r.disposition()})
+		d := r.disposition()
+		descs = append(descs, mach.Descriptor{Name: r.name(t, "right", holding(d)), Disposition: d})
 	}
 	buf := message(mach.MakeBits(dd, rd, 0), dest, reply, r.nextID, nil, descs...)
 	kr := t.sendBytes(buf, 0)
@@ -430,7 +461,7 @@ func (r *modelRun) modelPseudo(mt *modelTask, buf []byte, msg *modelMsg) {
 
 func (r *modelRun) receive(*rapid.T) {
 	t, mt := r.pick()
-	n := r.name(t, "from")
+	n := r.name(t, "from", mach.TypeReceive|mach.TypePortSet)
 	got, kr := t.receive(n, 0)
 	e := mt.names[n]
 	if e == nil || !e.receive && !e.set {
@@ -466,7 +497,13 @@ func (r *modelRun) receive(*rapid.T) {
 		}
 		r.m.copyout(mt, msg.reply, got.Remote)
 		if msg.dest.disp == mach.MoveSend {
-			r.m.lostSend(p, 0)
+			held := 0 // rights in the body count as long as they are on their way
+			for _, right := range msg.rights {
+				if right.port == p && right.disp == mach.MoveSend {
+					held++
+				}
+			}
+			r.m.lostSend(p, held)
 		}
 		if len(got.descs) != len(msg.rights) {
 			r.Fatalf("received %d rights, want %d", len(got.descs), len(msg.rights))
@@ -525,7 +562,7 @@ func (r *modelRun) check(*rapid.T) {
 // TestModel drives three tasks with random operations and compares with the model after each. PORTCULLIS_OPERATIONS
 // sets how many operations about are done.
 func TestModel(t *testing.T) {
-	n := operations(6000)
+	n := operations(30_000)
 	steps := 60
 	flag.Set("rapid.steps", "60")
 	flag.Set("rapid.checks", strconv.Itoa(max(n/steps, 1)))
@@ -548,6 +585,7 @@ func TestModel(t *testing.T) {
 			"limit":      count(r.limit),
 			"member":     count(r.member),
 			"request":    count(r.request),
+			"request2":   count(r.request),
 			"terminate":  count(r.terminate),
 			"send":       count(r.send),
 			"send2":      count(r.send),

@@ -243,20 +243,21 @@ func (s *Space) Destroy(t *Thread, name mach.Name) mach.KernReturn {
 			return mach.KernInvalidCapability
 		}
 		p.mu.Lock()
+		rights := e.rights
+		if rights == mach.TypeSend {
+			delete(s.reverse, p)
+		}
 		if p.dead.Load() {
 			p.mu.Unlock()
-			delete(s.reverse, p)
 			s.release(i)
 			return 0
 		}
-		rights := e.rights
 		if rights&mach.TypeReceive != 0 && p.guarded && p.context != 0 {
 			t.violate(GuardDestroy, name, p.context)
 			p.mu.Unlock()
 			return mach.KernInvalidRight
 		}
 		c.deleted(p.cancelRequest(e), name)
-		delete(s.reverse, p)
 		s.release(i)
 		if rights&mach.TypeSend != 0 {
 			p.dropSend(c)

@@ -125,6 +125,19 @@ func (t *translation) readRM(size uint8, tmp op.Reg) op.Reg {
 	return tmp
 }
 
+// extend moves the modrm operand of from bytes to the register operand, zero- or sign-extended.
+func (t *translation) extend(from uint8, signed bool) {
+	size := t.size()
+	w := max(32, size*8)
+	if t.f.mod == 3 {
+		t.emit(op.Op{Kind: op.Extract, Dst: t3, A: t.read(t.rm(), from, t1), Size: from * 8, Signed: signed, Width: w})
+	} else {
+		a, imm := t.mem()
+		t.emit(op.Op{Kind: op.Load, Dst: t3, A: a, B: op.None, Imm: imm, Size: from, Signed: signed, Width: w})
+	}
+	t.write(t.reg(), size, t3)
+}
+
 // write puts v into general register n. Four bytes clear the upper half, one and two leave the rest alone.
 func (t *translation) write(n int, size uint8, v op.Reg) {
 	switch {
@@ -243,9 +256,7 @@ func (t *translation) one() {
 		t.pop(op.Reg(int(o&7) + f.b))
 	case o == 0x63:
 		t.in.Name = "movsxd"
-		v := t.readRM(4, t1)
-		t.emit(op.Op{Kind: op.Extract, Dst: t1, A: v, Size: 32, Signed: f.rexW, Width: max(32, t.size()*8)})
-		t.write(t.reg(), t.size(), t1)
+		t.extend(4, f.rexW)
 	case o == 0x68, o == 0x6a:
 		t.in.Name = "push"
 		t.emit(op.Op{Kind: op.Sub, Dst: SP, A: SP, B: op.None, Imm: 8, Width: 64})

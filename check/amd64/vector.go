@@ -60,10 +60,7 @@ func (t *translation) two() {
 		t.flagsLost()
 	case o == 0xb6, o == 0xb7, o == 0xbe, o == 0xbf:
 		t.in.Name = "movzx"
-		from := uint8(1) + o&1
-		v := t.readRM(from, t1)
-		t.emit(op.Op{Kind: op.Extract, Dst: t3, A: v, Size: from * 8, Signed: o >= 0xbe, Width: max(32, size*8)})
-		t.write(t.reg(), size, t3)
+		t.extend(1+o&1, o >= 0xbe)
 	case o == 0xb8, o == 0xbc, o == 0xbd, o == 0x02, o == 0x03:
 		t.in.Name = "bits"
 		t.clobber(op.Reg(t.reg()))

@@ -20,7 +20,8 @@ type atom struct {
 	kind   Kind
 	bits   uint8 // 64, or the width it was cut to
 	signed bool  // the cut sign-extends; for kindEntry: the load did
-	nz     bool  // proven not to be zero
+	nz     uint8 // not 0: the low nz bits are proven not to be all zero
+	open   bool  // a number that a bound leaves open; no path is known that brings it
 	size   uint8 // bytes loaded
 	index  int32
 	c      uint64
@@ -93,7 +94,7 @@ func (a *atom) mayBe(c uint64) bool {
 			return false
 		}
 	}
-	if c == 0 && a.nz {
+	if c == 0 && a.nz != 0 {
 		return false
 	}
 	k := a.known()
@@ -102,7 +103,7 @@ func (a *atom) mayBe(c uint64) bool {
 
 func (a *atom) source() Source {
 	s := Source{Kind: a.kind, Const: a.c, Symbol: a.sym, Site: a.site, Index: int(a.index), Field: a.field,
-		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how}
+		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how, Open: a.open}
 	if a.kind == KindStack {
 		s.Const = a.site // the region: 0 is the frame as the function was entered
 		s.Site = 0
@@ -131,7 +132,7 @@ type reason struct {
 // rest is the part of a value that is not known, but for single bits.
 type rest struct {
 	bits
-	nonzero bool
+	nonzero uint8    // as atom.nz
 	reasons []reason // at most maxReasons
 }
 
@@ -223,7 +224,7 @@ func joinRest(a, b *rest) *rest {
 		return a
 	}
 	k := a.bits.join(b.bits)
-	nz := a.nonzero && b.nonzero
+	nz := weaker(a.nonzero, b.nonzero)
 	if k == a.bits && nz == a.nonzero && len(a.reasons) == maxReasons {
 		return a
 	}
@@ -234,6 +235,14 @@ func joinRest(a, b *rest) *rest {
 		}
 	}
 	return &rest{k, nz, rs}
+}
+
+// weaker is what two proofs of not being zero have in common.
+func weaker(a, b uint8) uint8 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return max(a, b)
 }
 
 // join returns what either a or b can be.
@@ -254,7 +263,8 @@ func join(a, b *val) *val {
 			j++
 		default:
 			x := a.atoms[i]
-			x.nz = x.nz && b.atoms[j].nz
+			x.nz = weaker(x.nz, b.atoms[j].nz)
+			x.open = x.open && b.atoms[j].open
 			out = append(out, x)
 			i++
 			j++
@@ -289,7 +299,7 @@ func widen(old, new *val, site uint64) *val {
 	}
 	out := make([]atom, len(old.atoms))
 	for i, a := range old.atoms {
-		a.nz = false
+		a.nz = 0
 		out[i] = a
 	}
 	if new.stackish() && !slices.ContainsFunc(out, func(a atom) bool { return a.kind == kindStackAny }) {
@@ -300,7 +310,7 @@ func widen(old, new *val, site uint64) *val {
 
 // weaken says that v may also be something unknown.
 func weaken(v *val, why string, site uint64) *val {
-	if v.rest != nil && v.rest.mask == 0 && !v.rest.nonzero && len(v.rest.reasons) > 0 {
+	if v.rest != nil && v.rest.mask == 0 && v.rest.nonzero == 0 && len(v.rest.reasons) > 0 {
 		return v
 	}
 	return &val{v.atoms, joinRest(v.rest, &rest{reasons: []reason{{why, site}}})}
@@ -350,15 +360,19 @@ func cut(v *val, n uint8, signed bool, site uint64, how string) *val {
 			r = joinRest(r, &rest{bits: cutBits(bits{}, n, signed), reasons: []reason{{a.text(), a.def}}})
 			continue
 		default:
-			a.bits, a.signed, a.nz = n, signed, false
+			a.bits, a.signed = n, signed
+			if a.nz > n {
+				a.nz = 0
+			}
 		}
 		out = append(out, a)
 	}
 	if v.rest != nil {
-		r = joinRest(r, &rest{cutBits(v.rest.bits, n, signed), false, v.rest.reasons})
-		if v.rest.nonzero && v.rest.mask|m == ^uint64(0) && v.rest.bits.bits&^m == 0 && len(v.atoms) == 0 {
-			r.nonzero = true
+		nz := v.rest.nonzero
+		if nz > n && !(v.rest.mask|m == ^uint64(0) && v.rest.bits.bits&^m == 0) {
+			nz = 0
 		}
+		r = joinRest(r, &rest{cutBits(v.rest.bits, n, signed), min(nz, n), v.rest.reasons})
 	}
 	if r != nil && r.mask == ^uint64(0) {
 		out, r = append(out, atom{kind: KindConst, bits: 64, c: r.bits.bits, def: site, how: how}), nil
@@ -383,7 +397,9 @@ func cutBits(k bits, n uint8, signed bool) bits {
 func binary(k op.Kind, a, b *val, width uint8, site uint64, how string) *val {
 	if x, ok := a.constOnly(); ok {
 		if y, ok := b.constOnly(); ok {
-			return constant(arith(k, x, y, width), site, how)
+			v := constant(arith(k, x, y, width), site, how)
+			v.atoms[0].open = a.atoms[0].open || b.atoms[0].open
+			return v
 		}
 	}
 	var out []atom
@@ -406,6 +422,7 @@ func binary(k op.Kind, a, b *val, width uint8, site uint64, how string) *val {
 		for j := range b.atoms {
 			x, y := &a.atoms[i], &b.atoms[j]
 			if z, ok := pair(k, x, y, width, site, how); ok {
+				z.open = x.open || y.open
 				out = append(out, z)
 				continue
 			}
@@ -461,8 +478,9 @@ func enumerate(v *val) *val {
 		why = v.rest.reasons[0]
 	}
 	for sub := open; ; sub = (sub - 1) & open {
-		if c := v.rest.bits.bits | sub; c != 0 || !v.rest.nonzero {
-			out = append(out, atom{kind: KindConst, bits: 64, c: c, def: why.site, how: "bits of " + why.text})
+		if c := v.rest.bits.bits | sub; c != 0 || v.rest.nonzero == 0 {
+			out = append(out, atom{kind: KindConst, bits: 64, c: c, def: why.site, how: "bits of " + why.text,
+				open: true})
 		}
 		if sub == 0 {
 			return setOf(out, nil)
@@ -502,7 +520,10 @@ func pair(k op.Kind, x, y *atom, width uint8, site uint64, how string) (atom, bo
 			for _, n := range []uint8{8, 16, 32} {
 				if y.c == maskOf(n) && x.kind < kindStackAny && x.bits > n {
 					z := *x
-					z.bits, z.signed, z.nz = n, false, false
+					z.bits, z.signed = n, false
+					if z.nz > n {
+						z.nz = 0
+					}
 					return z, true
 				}
 				if y.c == maskOf(n) && x.bits <= n && !x.signed {
@@ -562,7 +583,7 @@ func plus(x *atom, d int64, width uint8, site uint64, how string) (atom, bool) {
 		return atom{}, false
 	}
 	z := *x
-	z.nz = false
+	z.nz = 0
 	switch x.kind {
 	case KindAddr:
 		if x.sym == "" {

@@ -121,6 +121,14 @@ func decide(f *comparison, cond op.Cond) answer {
 
 func couldBe(v *val, k uint64) bool { return Value{v: v}.MayBe(k) }
 
+// narrower is the stronger of a proof of not being zero and one for width bits.
+func narrower(nz, width uint8) uint8 {
+	if nz == 0 {
+		return width
+	}
+	return min(nz, width)
+}
+
 // constrain returns what remains of v, which equals the first of the compared values, where the condition holds; nil
 // where it cannot.
 func constrain(v *val, f *comparison, cond op.Cond) *val {
@@ -155,7 +163,7 @@ func constrain(v *val, f *comparison, cond op.Cond) *val {
 			}
 			a = atom{kind: KindConst, bits: 64, c: k, def: a.def, how: "compared equal, " + a.text()}
 		case cond == op.Ne && k == 0, cond == op.Ugt && k == 0:
-			a.nz = true
+			a.nz = narrower(a.nz, f.width)
 		}
 		out = append(out, a)
 	}
@@ -164,7 +172,7 @@ func constrain(v *val, f *comparison, cond op.Cond) *val {
 		full := f.width == 64 || r.mask|m == ^uint64(0) && r.bits.bits&^m == 0
 		switch {
 		case cond == op.Eq:
-			if (k^r.bits.bits)&r.mask&m != 0 || k == 0 && r.nonzero && full {
+			if (k^r.bits.bits)&r.mask&m != 0 || k == 0 && r.nonzero != 0 && full {
 				r = nil
 				break
 			}
@@ -173,17 +181,22 @@ func constrain(v *val, f *comparison, cond op.Cond) *val {
 				r = nil
 				break
 			}
-			r = &rest{bits{r.mask | m, r.bits.bits | k}, r.nonzero || k != 0, r.reasons}
+			nz := r.nonzero
+			if k != 0 {
+				nz = narrower(nz, f.width)
+			}
+			r = &rest{bits{r.mask | m, r.bits.bits | k}, nz, r.reasons}
 		case cond == op.Ne && k == 0, cond == op.Ugt && k == 0:
-			r = &rest{r.bits, true, r.reasons}
+			r = &rest{r.bits, narrower(r.nonzero, f.width), r.reasons}
 		case (cond == op.Ule && k < MaxSet || cond == op.Ult && k <= MaxSet && k > 0) && full:
 			top := k
 			if cond == op.Ult {
 				top--
 			}
 			for x := uint64(0); x <= top; x++ {
-				if x&r.mask == r.bits.bits&m && !(x == 0 && r.nonzero) {
-					out = append(out, atom{kind: KindConst, bits: 64, c: x, def: r.site(), how: "compared in range"})
+				if x&r.mask == r.bits.bits&m && !(x == 0 && r.nonzero != 0) {
+					out = append(out, atom{kind: KindConst, bits: 64, c: x, def: r.site(), how: "compared in range",
+						open: true})
 				}
 			}
 			r = nil

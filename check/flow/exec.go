@@ -63,7 +63,11 @@ func (c *context) address(s *state, in *op.Inst, o *op.Op) (p *val, got bool) {
 		if r, ok := c.reloc(in); ok {
 			switch r.Kind {
 			case RelocPageOff, RelocAddr:
-				return r.address(in.Addr, in.Name), false
+				p = r.address(in.Addr, in.Name)
+				if d := c.beyond(in, o); d != 0 {
+					p = binary(op.Add, p, constant(uint64(d), 0, ""), 64, in.Addr, in.Name)
+				}
+				return p, false
 			case RelocGOTOff, RelocGOT:
 				return single(atom{kind: KindAddr, bits: 64, sym: r.Symbol, def: in.Addr, how: in.Name}), true
 			case RelocOther, RelocPage, RelocGOTPage:
@@ -196,6 +200,19 @@ func (c *context) clobberAll(s *state, why string, site uint64) {
 	if s.escaped {
 		s.weakenAll(why, site)
 	}
+}
+
+// beyond is the distance of an access from the relocated address: one instruction may access several words.
+func (c *context) beyond(in *op.Inst, o *op.Op) int64 {
+	for i := range in.Ops {
+		switch x := &in.Ops[i]; x.Kind {
+		case op.Load, op.Store, op.StoreImm, op.Havoc:
+			if x.A == o.A {
+				return o.Imm - x.Imm
+			}
+		}
+	}
+	return 0
 }
 
 func (c *context) formed(in *op.Inst, o *op.Op) *val {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+
 	"strings"
 	"testing"
 
@@ -195,5 +195,3 @@ func consts(v flow.Value) ([]uint64, bool) {
 	set, complete := v.Trunc(32).Consts()
 	return set, complete
 }
-
-func equalSet(a, b []uint64) bool { return slices.Equal(a, b) }

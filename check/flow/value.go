@@ -34,6 +34,9 @@ type Source struct {
 	Signed bool    // cut, then sign-extended
 	Def    uint64  // address of the instruction that brought it about
 	How    string  // mnemonic of that instruction
+	// Open marks a constant that a bound on an unknown number leaves possible (its low bits, a comparison): together
+	// such constants are all there can be, but of none is a path known that brings it.
+	Open bool
 }
 
 // MaxSet is the number of members beyond which a Value gives up listing them.
@@ -78,7 +81,7 @@ func (v Value) Complete() bool { return v.val().rest == nil }
 // MayBe tells whether the value can be c, as far as is known: false is a proof.
 func (v Value) MayBe(c uint64) bool {
 	x := v.val()
-	if x.rest != nil && c&x.rest.mask == x.rest.bits.bits && !(c == 0 && x.rest.nonzero) {
+	if x.rest != nil && c&x.rest.mask == x.rest.bits.bits && !(c == 0 && x.rest.nonzero != 0) {
 		return true
 	}
 	for i := range x.atoms {

@@ -38,6 +38,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // newRootCommand builds the whole tree of commands anew, so that tests may run it more than once.
 func newRootCommand() *cobra.Command {
+	cobra.EnableCommandSorting = false // commands stand in the order of use
 	root := &cobra.Command{
 		Use:           "portcullis",
 		Short:         "conform to Apple's Mach IPC security restrictions, without a Mac",

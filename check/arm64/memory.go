@@ -123,7 +123,7 @@ func (t *translation) unscaled(vector bool) {
 	switch t.bits(11, 10) {
 	case 1: // post-index
 		t.access(vector, size, base, 0)
-		if t.rd() != t.rn() || vector {
+		if t.rd() != t.rn() || t.rn() == 31 || vector {
 			t.add(base, imm)
 		}
 	case 3: // pre-index

@@ -151,7 +151,7 @@ func (r *Report) verdict(f *Finding) string {
 		if f.KillsHere {
 			return "killed the process"
 		}
-		return "recorded, did not kill the process"
+		return "was recorded and did not kill the process"
 	}
 	from := fromLevel(f.KillsFrom)
 	if f.KillsHere {

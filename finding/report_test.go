@@ -329,7 +329,7 @@ func TestVerdicts(t *testing.T) {
 		{Finding{KillsFrom: rules.Level1, Level: level(rules.LevelNone)}, "does not kill an ordinary process (kills from level 1 on)"},
 		{Finding{KillsFrom: rules.Never, Level: level(rules.Level2)}, "never kills; it is reported as telemetry at most"},
 		{Finding{Moment: MomentExplain, KillsHere: true}, "killed the process"},
-		{Finding{Moment: MomentRun}, "recorded, did not kill the process"},
+		{Finding{Moment: MomentRun}, "was recorded and did not kill the process"},
 	} {
 		if c.f.Moment == "" {
 			c.f.Moment = MomentCheck

@@ -238,7 +238,7 @@ func (t *text) explained(f *Finding) {
 	}
 	t.WriteString("  " + paint(Printable(head)) + "\n\n")
 	t.labelled(2, "what", f.Message)
-	t.painted(2, " ", fmt.Sprintf("%s; the reading is %s", t.report.verdict(f), f.Confidence), t.dim)
+	t.painted(2, "sure", fmt.Sprintf("%s; it %s", f.Confidence, t.report.verdict(f)), t.confidence(f))
 	t.labelled(2, "where", crashPlace(f))
 	t.sdk(2, f)
 	t.labelled(2, "loaded", strings.Join(f.Chain, " -> "))

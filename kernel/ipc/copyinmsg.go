@@ -11,9 +11,9 @@ import (
 //
 // Source: XNU osfmk/ipc/ipc_kmsg.c, ipc_kmsg_copyin_header and the functions it is made of, newest public tree.
 func (t *Thread) copyinHeader(c *cleanup, m *Message, h *mach.Header, o mach.Option) (always bool, kr mach.KernReturn) {
-	var replyRights mach.RightType
+	var replyBits uint32
 	if kr = validateHeader(h); kr == 0 {
-		kr = t.copyinHeaderRights(c, m, h, &replyRights)
+		kr = t.copyinHeaderRights(c, m, h, &replyBits)
 	}
 	switch kr {
 	case 0:
@@ -21,7 +21,7 @@ func (t *Thread) copyinHeader(c *cleanup, m *Message, h *mach.Header, o mach.Opt
 		t.violate(GuardSendInvalidVoucher, h.Voucher, uint64(h.Bits.Voucher()))
 		return false, kr
 	case mach.SendInvalidReply:
-		t.violate(GuardSendInvalidReply, h.Local, Payload(0, uint32(replyRights), uint32(h.Bits.Local())))
+		t.violate(GuardSendInvalidReply, h.Local, Payload(0, replyBits, uint32(h.Bits.Local())))
 		return false, kr
 	default:
 		return false, kr
@@ -100,7 +100,7 @@ const portRights = mach.TypeSend | mach.TypeReceive | mach.TypeSendOnce
 
 // copyinHeaderRights takes the rights under one lock of the space: names are looked up and the reply port is checked
 // first, so that nothing fails once the destination has been taken.
-func (t *Thread) copyinHeaderRights(c *cleanup, m *Message, h *mach.Header, replyRights *mach.RightType) mach.KernReturn {
+func (t *Thread) copyinHeaderRights(c *cleanup, m *Message, h *mach.Header, replyBits *uint32) mach.KernReturn {
 	s := t.space
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (t *Thread) copyinHeaderRights(c *cleanup, m *Message, h *mach.Header, repl
 		if e == nil || e.rights&portRights == 0 {
 			return mach.SendInvalidReply
 		}
-		*replyRights = e.rights
+		*replyBits = e.bits()
 		if !t.checkReply(s, h.Local, e, reply) {
 			return mach.SendInvalidReply
 		}

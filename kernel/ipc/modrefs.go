@@ -30,7 +30,7 @@ func (s *Space) ModRefs(t *Thread, name mach.Name, r mach.Right, delta int32) ma
 			kr, blame = s.deltaSend(t, c, e, i, delta)
 		}
 		if kr == mach.KernInvalidRight && blame {
-			t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDelta, uint32(r), uint32(e.rights)|e.urefs))
+			t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDelta, uint32(r), e.bits()))
 		}
 		if kr == mach.KernInvalidValue {
 			t.violate(GuardInvalidValue, name, Payload(flagInvalidValueDelta, uint32(r), uint32(uint16(delta))<<16|e.urefs))
@@ -180,7 +180,7 @@ func (s *Space) Destruct(t *Thread, name mach.Name, delta int32, guard uint64) m
 	return s.named(t, name, true, func(c *cleanup, e *entry, i uint32) mach.KernReturn {
 		if e.rights&mach.TypeReceive == 0 || delta != 0 && e.rights&mach.TypeSend == 0 {
 			if e.rights&mach.TypeReceive != 0 || e.flags&entryExReceive == 0 {
-				t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDestruct, 0, uint32(e.rights)|e.urefs))
+				t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDestruct, 0, e.bits()))
 			}
 			return mach.KernInvalidRight
 		}

@@ -174,7 +174,7 @@ func (s *Space) Deallocate(t *Thread, name mach.Name) mach.KernReturn {
 			s.release(i)
 			return 0
 		case e.rights == mach.TypeReceive:
-			t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDealloc, 0, uint32(e.rights)))
+			t.violate(GuardInvalidRight, name, Payload(flagInvalidRightDealloc, 0, e.bits()))
 			return mach.KernInvalidRight
 		case e.rights == mach.TypeDeadName || !s.checkDead(e, false):
 			s.dropURefs(e, i, 1)

@@ -73,13 +73,22 @@ type entry struct {
 	prev    uint32
 }
 
-type entryFlags uint8
+// entryFlags have the values that payloads show them with.
+type entryFlags uint32
 
 const (
-	entryImmovableSend entryFlags = 1 << iota // the send right may not leave the space
-	entryPinned                               // the last send right may not go
-	entryExReceive                            // the receive right was here: asking for it is no programming error
+	entryExReceive     entryFlags = 0x00200000 // the receive right was here: asking for it is no programming error
+	entryPinned        entryFlags = 0x00400000 // the last send right may not go
+	entryImmovableSend entryFlags = 0x00800000 // the send right may not leave the space
 )
+
+// bits returns the entry in one word, as payloads show it: generation, flags, rights, user references. XNU keeps two
+// more bits of a random rollover beside the generation, which are 0 here.
+//
+// Source: XNU osfmk/ipc/ipc_entry.h, newest public tree.
+func (e *entry) bits() uint32 {
+	return uint32(e.gen&^3)<<24 | uint32(e.flags) | uint32(e.rights) | e.urefs
+}
 
 // firstGen and genStep make generations 3, 7, 11, ... 255, 3: the two low bits of a name are always set.
 const (

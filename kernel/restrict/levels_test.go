@@ -236,7 +236,7 @@ var scenarios = []scenario{
 		o := w.offender
 		return o.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, mach.CopySend, 0), o.plain(),
 			o.t.SpecialReplyPort(), 1))
-	}, "EEKKKKKK", code(ipc.GuardSendInvalidReply, 0x203), 0x0003000000000013, mach.SendInvalidReply, false},
+	}, "EEKKKKKK", code(ipc.GuardSendInvalidReply, 0x203), 0x0083000100000013, mach.SendInvalidReply, false},
 	{"SEND_INVALID_VOUCHER", "plain port as voucher", func(w *world) mach.KernReturn {
 		n := w.offender.plain()
 		b := message(mach.MakeBits(mach.CopySend, 0, mach.CopySend), n, 0, 1)

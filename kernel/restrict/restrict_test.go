@@ -335,7 +335,7 @@ func TestReplyPorts(t *testing.T) {
 		{"reply field MAKE_SEND", func(w *world, n mach.Name) mach.KernReturn {
 			return w.offender.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, mach.MakeSend, 0),
 				w.peer.give(w.offender, w.peer.plain(), mach.CopySend), n, 1))
-		}, ipc.GuardSendInvalidReply, 0x0003000000000014},
+		}, ipc.GuardSendInvalidReply, 0x0083000100000014},
 		{"reply field MAKE_SEND_ONCE", func(w *world, n mach.Name) mach.KernReturn {
 			return w.offender.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, mach.MakeSendOnce, 0),
 				w.peer.give(w.offender, w.peer.plain(), mach.CopySend), n, 1))

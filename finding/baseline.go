@@ -70,8 +70,8 @@ func (b *Baseline) KeepReasons(old *Baseline) {
 	}
 }
 
-// ReadBaseline reads a baseline file, or the JSON form of a [Report], whose findings are then the known ones. name stands
-// in errors.
+// ReadBaseline reads a baseline file, or the JSON form of a [Report], whose findings are then the known ones. name
+// stands in errors.
 func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxBaseline+1))
 	if err != nil {
@@ -121,7 +121,8 @@ func baselineError(name string, offset int64, size int, err error) error {
 	case errors.As(err, &syntax):
 		offset = syntax.Offset
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, strings.TrimPrefix(kind.Field, "Baseline."), kind.Value)
+		field := strings.TrimPrefix(kind.Field, "Baseline.")
+		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, field, kind.Value)
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: at offset %d: the file ends inside the baseline", name, size)
 	}
@@ -140,9 +141,9 @@ func (b *Baseline) Write(w io.Writer) error {
 	return writeJSON(w, sorted)
 }
 
-// Apply takes the findings that the baseline knows out of a report and counts them in Summary.Suppressed. A finding that
-// has become worse than it was, now kills or is surer, stays. An entry that matches nothing is mentioned in a note that
-// bears name, the name of the baseline file: the finding is gone and so may be the entry.
+// Apply takes the findings that the baseline knows out of a report and counts them in Summary.Suppressed. A finding
+// that has become worse than it was, now kills or is surer, stays. An entry that matches nothing is mentioned in a note
+// that bears name, the name of the baseline file: the finding is gone and so may be the entry.
 func (b *Baseline) Apply(r *Report, name string) {
 	r.Finish()
 	known := map[string]*Known{}

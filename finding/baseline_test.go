@@ -110,15 +110,19 @@ func TestBaselineKeepReasons(t *testing.T) {
 
 func TestReadBaselineErrors(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":         {"", "b.json: at offset 0: the file ends inside the baseline"},
-		"cut":           {`{"schema": "portcullis.baseline/1", "known": [{`, "b.json: at offset 47: the file ends inside the baseline"},
-		"no JSON":       {"hello", "b.json: at offset 1: invalid character 'h' looking for beginning of value"},
-		"wrong type":    {`{"known": 3}`, "b.json: at offset 11: known is a JSON number"},
-		"other schema":  {`{"schema": "portcullis.version/1"}`, `b.json: schema is "portcullis.version/1", want "portcullis.baseline/1" or "portcullis.findings/1"`},
-		"bare finding":  {`{"schema": "portcullis.findings/1", "findings": [{}]}`, "b.json: known[0]: no fingerprint"},
-		"bad finding":   {`{"schema": "portcullis.findings/1", "findings": [{"where": 1}]}`, "b.json: at offset 60: findings.where is a JSON number"},
-		"no print":      {`{"schema": "portcullis.baseline/1", "known": [{}]}`, "b.json: known[0]: no fingerprint"},
-		"confidence":    {`{"schema": "portcullis.baseline/1", "known": [{"fingerprint": "a", "confidence": "sure"}]}`, `b.json: known[0]: unknown confidence "sure"`},
+		"empty": {"", "b.json: at offset 0: the file ends inside the baseline"},
+		"cut": {`{"schema": "portcullis.baseline/1", "known": [{`,
+			"b.json: at offset 47: the file ends inside the baseline"},
+		"no JSON":    {"hello", "b.json: at offset 1: invalid character 'h' looking for beginning of value"},
+		"wrong type": {`{"known": 3}`, "b.json: at offset 11: known is a JSON number"},
+		"other schema": {`{"schema": "portcullis.version/1"}`,
+			`b.json: schema is "portcullis.version/1", want "portcullis.baseline/1" or "portcullis.findings/1"`},
+		"bare finding": {`{"schema": "portcullis.findings/1", "findings": [{}]}`, "b.json: known[0]: no fingerprint"},
+		"bad finding": {`{"schema": "portcullis.findings/1", "findings": [{"where": 1}]}`,
+			"b.json: at offset 60: findings.where is a JSON number"},
+		"no print": {`{"schema": "portcullis.baseline/1", "known": [{}]}`, "b.json: known[0]: no fingerprint"},
+		"confidence": {`{"schema": "portcullis.baseline/1", "known": [{"fingerprint": "a", "confidence": "sure"}]}`,
+			`b.json: known[0]: unknown confidence "sure"`},
 		"two documents": {`{"schema": "portcullis.baseline/1"} {}`, "b.json: at offset 37: something follows the baseline"},
 	} {
 		_, err := ReadBaseline(strings.NewReader(c.text), "b.json")

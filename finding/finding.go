@@ -113,8 +113,8 @@ type Summary struct {
 	Suppressed int `json:"suppressed,omitempty"` // findings left out because a baseline knows them
 }
 
-// Report is the answer of one command. Fill it, or join several with [Report.Add]; then call [Report.Finish] once, apply
-// a [Baseline] if there is one, and render it.
+// Report is the answer of one command. Fill it, or join several with [Report.Add]; then call [Report.Finish] once,
+// apply a [Baseline] if there is one, and render it.
 type Report struct {
 	Schema   string    `json:"schema"`
 	Moment   Moment    `json:"moment,omitempty"` // of the command; Finish takes that of the findings where it is empty

@@ -159,7 +159,10 @@ func (r *Report) verdict(f *Finding) string {
 		if f.Confidence == Possible {
 			kills = "may kill "
 		}
-		return kills + atLevel(r.level(f)) + " (" + from + ")"
+		if f.KillsFrom == rules.LevelNone || f.KillsFrom.String() == r.level(f) {
+			return kills + strings.TrimPrefix(from, "kills ")
+		}
+		return kills + atLevel(r.level(f)) + " (" + strings.TrimPrefix(from, "kills ") + ")"
 	}
 	if f.KillsFrom == rules.Never {
 		return "never kills; it is reported as telemetry at most"
@@ -239,7 +242,8 @@ func ByteCount(n int64) string {
 	return fmt.Sprintf("%.0f %s", v, unit)
 }
 
-// headline is the summary in one or two sentences. It never says that a program is safe: what nobody found may be there.
+// headline is the summary in one or two sentences. It never says that a program is safe: what nobody found may be
+// there.
 func (r *Report) headline() string {
 	var b strings.Builder
 	kills, certain := 0, 0

@@ -86,8 +86,8 @@ func checkText(t interface{ Errorf(string, ...any) }, form, text string) {
 }
 
 // elements are all that the page is made of.
-var elements = strings.Fields(`html head meta title style body a header p svg path span h1 h2 h3 dl div dt dd main section
-	table wbr thead tbody tr th td form label input output article code ol ul li pre script`)
+var elements = strings.Fields(`html head meta title style body a header p svg path span h1 h2 h3 dl div dt dd main
+	section table wbr thead tbody tr th td form label input output article code ol ul li pre script`)
 
 // checkHTML fails where the page has an element or an attribute that its template does not have.
 func checkHTML(t interface{ Errorf(string, ...any) }, page string) {

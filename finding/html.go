@@ -70,8 +70,8 @@ type (
 	htmlFact struct{ Name, Value string }
 )
 
-// WriteHTML writes a report as one page that needs nothing beside itself: no script from elsewhere, no picture, no font.
-// It follows the reader's light or dark theme and reads without its script, which only filters.
+// WriteHTML writes a report as one page that needs nothing beside itself: no script from elsewhere, no picture, no
+// font. It follows the reader's light or dark theme and reads without its script, which only filters.
 func WriteHTML(w io.Writer, r *Report, o HTMLOptions) error {
 	r.Finish()
 	if o.Title == "" {
@@ -131,7 +131,8 @@ func (r *Report) htmlFacts() []htmlFact {
 		if level == "" {
 			level = "as declared"
 		}
-		facts = append(facts, htmlFact{"judged at level", Printable(level)}, htmlFact{"findings", strconv.Itoa(len(r.Findings))},
+		facts = append(facts, htmlFact{"judged at level", Printable(level)},
+			htmlFact{"findings", strconv.Itoa(len(r.Findings))},
 			htmlFact{"that kill there", strconv.Itoa(kills)})
 	}
 	facts = append(facts, htmlFact{images, strconv.Itoa(r.Summary.Images)})
@@ -167,7 +168,8 @@ func (r *Report) htmlGroup(g *group) htmlGroup {
 func (r *Report) htmlFinding(f *Finding) htmlFinding {
 	w := &f.Where
 	h := htmlFinding{
-		ID: Printable(f.Fingerprint), Function: "a function without a name", File: Printable(w.file()), Arch: Printable(w.Arch),
+		ID: Printable(f.Fingerprint), Function: "a function without a name",
+		File: Printable(w.file()), Arch: Printable(w.Arch),
 		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(call(f)),
 		Message: Printable(f.Message), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
 		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// WriteJSON writes a report as JSON: the form that scripts rely on, see [Schema]. Keys keep their order, lists are never
-// null, and characters that a terminal would act upon are written as \u escapes.
+// WriteJSON writes a report as JSON: the form that scripts rely on, see [Schema]. Keys keep their order, lists are
+// never null, and characters that a terminal would act upon are written as \u escapes.
 func WriteJSON(w io.Writer, r *Report) error {
 	r.Finish()
 	return writeJSON(w, r)

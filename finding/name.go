@@ -13,9 +13,9 @@ const (
 	maxDemangledLog = 11 // 2048 bytes
 )
 
-// FunctionName returns a symbol as its author wrote it: C++ and Rust names demangled, Swift names as far as module, type
-// and function go, and everything else without the underscore that Mach-O puts before the names of C. The result is
-// [Printable].
+// FunctionName returns a symbol as its author wrote it: C++ and Rust names demangled, Swift names as far as module,
+// type and function go, and everything else without the underscore that Mach-O puts before the names of C. The result
+// is [Printable].
 func FunctionName(symbol string) string {
 	name := strings.TrimPrefix(symbol, "_")
 	if name == "" || len(symbol) > maxMangled {

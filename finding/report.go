@@ -143,8 +143,8 @@ const (
 )
 
 // ExitCode returns the exit code of the command whose report this is. Where something could not be read the code is 3
-// even if findings count: those are printed all the same, and only so can a job that takes findings for granted, because
-// it uploads them or lives with them for now, still tell that the answer is incomplete.
+// even if findings count: those are printed all the same, and only so can a job that takes findings for granted,
+// because it uploads them or lives with them for now, still tell that the answer is incomplete.
 func (r *Report) ExitCode(failOn Confidence) int {
 	if len(r.Unread) > 0 {
 		return ExitUnread

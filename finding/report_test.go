@@ -43,7 +43,8 @@ func TestExitCode(t *testing.T) {
 func TestAdd(t *testing.T) {
 	var r Report
 	r.Add(sampleCheck())
-	r.Add(&Report{Summary: Summary{Files: 1, Images: 1, Bytes: 5, Level: "3"}, Unread: []Unread{{Path: "z", Reason: "gone"}}})
+	r.Add(&Report{Summary: Summary{Files: 1, Images: 1, Bytes: 5, Level: "3"},
+		Unread: []Unread{{Path: "z", Reason: "gone"}}})
 	r.Finish()
 	want := Summary{Files: 13, Images: 4, Bytes: 4_512_350, Level: LevelDeclared,
 		ByRule: map[string]int{"SET_EXCEPTION_BEHAVIOR": 2, "THREAD_SET_STATE": 1, "OOL_PORT_ARRAY": 1}}
@@ -57,7 +58,8 @@ func TestAdd(t *testing.T) {
 
 // Findings that are equal in all are one; those that differ in anything are two.
 func TestFinishDropsDoubles(t *testing.T) {
-	a := Finding{Rule: "A", Moment: MomentCheck, Where: Where{Path: "p", Address: "0x10"}, Arguments: map[string]string{"a": "1"}}
+	a := Finding{Rule: "A", Moment: MomentCheck, Where: Where{Path: "p", Address: "0x10"},
+		Arguments: map[string]string{"a": "1"}}
 	b := a
 	b.Arguments = map[string]string{"a": "2"}
 	r := Report{Findings: []Finding{b, a, a, b, a}}
@@ -321,12 +323,15 @@ func TestVerdicts(t *testing.T) {
 		f    Finding
 		want string
 	}{
-		{Finding{KillsHere: true, KillsFrom: rules.LevelNone, Level: level(rules.LevelNone)}, "kills in any process (kills any process)"},
-		{Finding{KillsHere: true, KillsFrom: rules.Level1, Level: level(rules.Level3)}, "kills at level 3 (kills from level 1 on)"},
+		{Finding{KillsHere: true, KillsFrom: rules.LevelNone, Level: level(rules.LevelNone)},
+			"kills any process"},
+		{Finding{KillsHere: true, KillsFrom: rules.Level1, Level: level(rules.Level3)},
+			"kills at level 3 (from level 1 on)"},
 		{Finding{KillsHere: true, Confidence: Possible, KillsFrom: rules.Level1, Level: level(rules.Level1)},
-			"may kill at level 1 (kills from level 1 on)"},
+			"may kill from level 1 on"},
 		{Finding{KillsFrom: rules.Level3, Level: level(rules.Level2)}, "does not kill at level 2 (kills from level 3 on)"},
-		{Finding{KillsFrom: rules.Level1, Level: level(rules.LevelNone)}, "does not kill an ordinary process (kills from level 1 on)"},
+		{Finding{KillsFrom: rules.Level1, Level: level(rules.LevelNone)},
+			"does not kill an ordinary process (kills from level 1 on)"},
 		{Finding{KillsFrom: rules.Never, Level: level(rules.Level2)}, "never kills; it is reported as telemetry at most"},
 		{Finding{Moment: MomentExplain, KillsHere: true}, "killed the process"},
 		{Finding{Moment: MomentRun}, "was recorded and did not kill the process"},

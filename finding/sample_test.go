@@ -89,7 +89,8 @@ func sampleExplain() *Report {
 var hostile = []string{
 	"\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u009b31m", "line\nbreak\r\ttab", "\u202eesrever\u202c", "zero\u200bwidth",
 	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "javascript:alert(1)", "bad \xff\xfe utf-8",
-	"\u2028separator", "{{.Title}}", "__ZNSt1", "$s99999MyApp", "%!s(MISSING)%d", "\U000e0041tag", "a:b/c", "../../etc/passwd",
+	"\u2028separator", "{{.Title}}", "__ZNSt1",
+	"$s99999MyApp", "%!s(MISSING)%d", "\U000e0041tag", "a:b/c", "../../etc/passwd",
 	"</style></title>", "ﷺ", "\x00",
 }
 

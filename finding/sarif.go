@@ -179,7 +179,8 @@ func WriteSARIF(w io.Writer, r *Report, o SARIFOptions) error {
 	tell := &run.Invocations[0].Notifications
 	for i := range r.Unread {
 		u := &r.Unread[i]
-		*tell = append(*tell, sarifNotification{Level: "error", Message: sarifText{Text: "not read: " + Printable(u.String())},
+		*tell = append(*tell, sarifNotification{Level: "error",
+			Message:   sarifText{Text: "not read: " + Printable(u.String())},
 			Locations: o.at(&Where{Path: u.Path, Member: u.Member})})
 	}
 	for _, n := range r.Notes {
@@ -270,7 +271,8 @@ func (o *SARIFOptions) result(r *Report, f *Finding, rule int) sarifResult {
 	}
 	res.Locations = []sarifLocation{binary}
 	if src := o.source(w); src != "" {
-		at := sarifLocation{Physical: &sarifPhysical{Artifact: o.artifact(src), Region: line(w.Line)}, Logical: binary.Logical}
+		at := sarifLocation{Physical: &sarifPhysical{Artifact: o.artifact(src), Region: line(w.Line)},
+			Logical: binary.Logical}
 		binary.ID, binary.Message = 1, &sarifText{Text: "the call in the binary"}
 		res.Locations, res.Related = []sarifLocation{at}, []sarifLocation{binary}
 	}

@@ -160,8 +160,8 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		names = append(names, c.Name())
 	}
 	if near := nearest(word, names); near != "" {
-		return usageError(fmt.Sprintf("did you mean 'portcullis %s'?", strings.Join(append([]string{near}, args[1:]...), " ")),
-			"unknown command %q", word)
+		line := strings.Join(append([]string{near}, args[1:]...), " ")
+		return usageError(fmt.Sprintf("did you mean 'portcullis %s'?", line), "unknown command %q", word)
 	}
 	return usageError("see 'portcullis --help' for the commands", "unknown command %q", word)
 }

@@ -58,14 +58,16 @@ func TestExitCodes(t *testing.T) {
 		{"plain error", []string{"try"}, plain, exitUnread, "portcullis: error: the disk is full\n"},
 		{"silent", []string{"try"}, exitWith(exitFindings), exitFindings, ""},
 		{"wrapped", []string{"try"}, fmt.Errorf("x: %w", exitWith(exitFindings)), exitFindings, ""},
-		{"usage", []string{"try"}, usageError("do it", "wrong"), exitUsage, "portcullis: error: wrong\nportcullis: hint: do it\n"},
+		{"usage", []string{"try"}, usageError("do it", "wrong"), exitUsage,
+			"portcullis: error: wrong\nportcullis: hint: do it\n"},
 		{"too many arguments", []string{"try", "a", "b"}, nil, exitUsage, ""},
 		{"unknown flag", []string{"try", "--colour", "x"}, nil, exitUsage, ""},
 		{"flag without value", []string{"try", "--color"}, nil, exitUsage, ""},
 	} {
 		saved := commands
 		commands = append(slices.Clone(saved), func() *cobra.Command {
-			return &cobra.Command{Use: "try", Args: cobra.MaximumNArgs(1), RunE: func(*cobra.Command, []string) error { return c.err }}
+			return &cobra.Command{Use: "try", Args: cobra.MaximumNArgs(1),
+				RunE: func(*cobra.Command, []string) error { return c.err }}
 		})
 		var out, stderr bytes.Buffer
 		got := run(c.args, strings.NewReader(""), &out, &stderr)
@@ -124,7 +126,8 @@ func TestWriteOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := errors.New("no")
-	if err := writeOutput(cmd, file, func(w io.Writer) error { _, _ = w.Write([]byte("half")); return failed }); !errors.Is(err, failed) {
+	half := func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return failed }
+	if err := writeOutput(cmd, file, half); !errors.Is(err, failed) {
 		t.Errorf("error is %v", err)
 	}
 	if b, _ := os.ReadFile(file); string(b) != "old" {

@@ -51,7 +51,7 @@ func TestDocumentedOutput(t *testing.T) {
 			}
 			continue
 		}
-		t.Errorf("%s shows other output than the commands print; go test ./cmd/portcullis -update mends it. -shown +printed:\n%s",
+		t.Errorf("%s shows other output than is printed; go test ./cmd/portcullis -update mends it. -shown +printed:\n%s",
 			page, cmp.Diff(string(old), fresh))
 	}
 	if blocks == 0 {

@@ -61,7 +61,8 @@ func readBuildInfo() buildInfo {
 
 // writeText prints the build information on one line, or two where a revision is known.
 func (b buildInfo) writeText(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "portcullis %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch); err != nil || b.Revision == "" {
+	_, err := fmt.Fprintf(w, "portcullis %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch)
+	if err != nil || b.Revision == "" {
 		return err
 	}
 	line := "revision " + b.Revision
@@ -71,7 +72,7 @@ func (b buildInfo) writeText(w io.Writer) error {
 	if b.Dirty != nil && *b.Dirty {
 		line += ", with local changes"
 	}
-	_, err := fmt.Fprintln(w, line)
+	_, err = fmt.Fprintln(w, line)
 	return err
 }
 

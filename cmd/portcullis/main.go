@@ -17,6 +17,7 @@ import (
 
 // commands lists the verbs in the order in which help prints them.
 var commands = []func() *cobra.Command{
+	newCheckCommand,
 	newEntitlementsCommand,
 	newExplainCommand,
 	newRulesCommand,

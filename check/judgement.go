@@ -1,0 +1,126 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"portcullis.dev/finding"
+	"portcullis.dev/rules"
+)
+
+// judgement turns the hits of a module into findings: which program's level decides, and whether it kills there.
+type judgement struct {
+	given *rules.Level // level that the user asked for; nil where the programs decide
+}
+
+// outcome is what one hit comes to in one program.
+type outcome struct {
+	loader loader // zero where no program that loads the module was read
+	level  rules.Level
+	kills  bool
+	waived bool
+}
+
+// findings returns the findings for a module, given the programs that load it.
+func (j judgement) findings(m *module, by []loader) []finding.Finding {
+	var out []finding.Finding
+	for _, h := range m.hits {
+		o, ok := j.worst(h, by)
+		if !ok {
+			continue
+		}
+		out = append(out, j.finding(m, h, o))
+	}
+	return out
+}
+
+// worst returns the outcome of a hit in the program where it does most harm. ok is false where the hit concerns none of
+// them.
+func (j judgement) worst(h hit, by []loader) (worst outcome, ok bool) {
+	if len(by) == 0 {
+		if h.needs != "" {
+			return outcome{}, false
+		}
+		level := rules.Level2
+		if j.given != nil {
+			level = *j.given
+		}
+		return outcome{level: level, kills: level >= h.killsFrom}, true
+	}
+	for _, l := range by {
+		if h.needs != "" && !l.program.holds(h.needs) {
+			continue
+		}
+		o := outcome{loader: l, level: l.program.level()}
+		if j.given != nil {
+			o.level = *j.given
+		}
+		o.waived = h.waiver != "" && l.program.holds(h.waiver)
+		o.kills = o.level >= h.killsFrom && !o.waived
+		if !ok || o.kills && !worst.kills || o.kills == worst.kills && o.level > worst.level {
+			worst, ok = o, true
+		}
+	}
+	return worst, ok
+}
+
+func (j judgement) finding(m *module, h hit, o outcome) finding.Finding {
+	level := o.level
+	f := finding.Finding{
+		Rule: h.rule.Name, Code: h.code, Payload: h.payload,
+		KillsFrom: h.killsFrom, Level: &level, KillsHere: o.kills,
+		Confidence: h.confidence, Moment: finding.MomentCheck,
+		Where: finding.Where{
+			Path: m.path, Member: joinMember(m.member, m.archived), Arch: m.arch,
+			Function: h.function, Address: fmt.Sprintf("%#x", h.site), File: h.file, Line: h.line,
+		},
+		Callee: h.callee, Arguments: h.arguments, Evidence: slices.Clone(h.evidence),
+		Message: h.message, Remedy: h.rule.Remedy, Help: h.rule.Help(),
+	}
+	addKnown(&f, h.known)
+	f.Evidence = append(f.Evidence, j.levelFacts(m, o)...)
+	if o.waived {
+		f.Evidence = append(f.Evidence, "the program holds "+h.waiver+", which allows it")
+	}
+	if h.needs != "" {
+		f.Evidence = append(f.Evidence, "the program declares "+h.needs)
+	}
+	if len(o.loader.chain) > 1 {
+		for i, c := range o.loader.chain {
+			name := c.name()
+			if i == 0 {
+				name += " (level " + level.String() + ")"
+			}
+			f.Chain = append(f.Chain, name)
+		}
+	}
+	return f
+}
+
+// levelFacts says where the level comes from that a finding was judged at.
+func (j judgement) levelFacts(m *module, o outcome) []string {
+	p := o.loader.program
+	switch {
+	case j.given != nil:
+		return nil // the user knows
+	case p == nil:
+		return []string{"no program that loads this was read; judged at level 2, which the entitlement gives"}
+	case p.declares && p == m:
+		return []string{fmt.Sprintf("level %s: %s", o.level, p.decision.Why)}
+	case p.declares:
+		return []string{fmt.Sprintf("level %s of the program that loads it: %s", o.level, p.decision.Why)}
+	}
+	return []string{"the program declares no level; judged at level 2, which the entitlement gives"}
+}
+
+// joinMember puts the name of an archive member behind the place of its library.
+func joinMember(member, archived string) string {
+	switch {
+	case archived == "":
+		return member
+	case member == "":
+		return archived
+	}
+	return strings.Join([]string{member, archived}, "!/")
+}

@@ -1,0 +1,96 @@
+package check
+
+import (
+	"iter"
+
+	"portcullis.dev/finding"
+	"portcullis.dev/macho"
+	"portcullis.dev/macho/container"
+	"portcullis.dev/rules"
+)
+
+// recognise says which known software each hit lies in, as far as the image tells.
+func recognise(m *module, img *macho.Image) {
+	for i := range m.hits {
+		h := &m.hits[i]
+		ev := m.evidence(h)
+		ev.Symbols = func(yield func(string) bool) {
+			for s := range img.Symbols() {
+				if !yield(s.Name) {
+					return
+				}
+			}
+		}
+		ev.Data = func() iter.Seq[[]byte] { return constants(img) }
+		if match, ok := rules.MatchOffender(ev); ok {
+			h.known = &match
+		}
+	}
+}
+
+// evidence is what a module tells about the place of a hit by its names alone.
+func (m *module) evidence(h *hit) rules.Evidence {
+	return rules.Evidence{Rule: h.rule.Name, Function: h.function, InstallName: m.install, Path: m.name()}
+}
+
+// constants returns the sections of an image in which version strings and the like stand.
+func constants(img *macho.Image) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range img.Sections {
+			s := &img.Sections[i]
+			switch s.Name {
+			case "__cstring", "__const", "__objc_methname", "__ustring":
+				if data := s.Data(); data != nil && !yield(data) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// versionFromBundle asks again for hits whose software is known but not its version, now that the bundles' Info.plist
+// files have been read.
+func (m *module) versionFromBundle(infos map[string]container.Info) {
+	b, ok := container.BundleOf(m.name())
+	if !ok {
+		return
+	}
+	info := infos[b.Path]
+	for i := range m.hits {
+		h := &m.hits[i]
+		if h.known != nil && h.known.Version != "" {
+			continue
+		}
+		ev := m.evidence(h)
+		ev.BundleID, ev.BundleVersion = info.Identifier, info.ShortVersion
+		if match, ok := rules.MatchOffender(ev); ok && (h.known == nil || match.Version != "") {
+			h.known = &match
+		}
+	}
+}
+
+// known adds to a finding which software it lies in. A version that is known to conform may still hold the old call
+// for old systems, so the finding becomes only possible; one that is known to violate makes it likely.
+func addKnown(f *finding.Finding, k *rules.Match) {
+	if k == nil {
+		return
+	}
+	sdk := &finding.SDK{Name: k.Name, Version: k.Version, FixedIn: k.FixedIn}
+	if len(k.Sources) > 0 {
+		sdk.Source = k.Sources[0].URL
+	}
+	f.SDK = sdk
+	for _, w := range k.Why {
+		f.Evidence = append(f.Evidence, "known software: "+k.Name+": "+w)
+	}
+	switch k.Verdict {
+	case rules.Violates:
+		if f.Confidence == finding.Possible {
+			f.Confidence = finding.Likely
+		}
+		f.Evidence = append(f.Evidence, "known to violate: "+k.Does)
+	case rules.Mended, rules.Harmless:
+		f.Confidence = finding.Possible
+		f.Evidence = append(f.Evidence, "known to conform: "+k.Does)
+	}
+}

@@ -1,0 +1,77 @@
+package check
+
+import (
+	"portcullis.dev/check/flow"
+	"portcullis.dev/macho"
+)
+
+// view lets the flow engine look into an image.
+type view struct{ img *macho.Image }
+
+func (v view) Bytes(addr uint64, n int) []byte { return v.img.Bytes(addr, n) }
+
+func (v view) ReadOnly(addr uint64) bool { return v.img.ReadOnly(addr) }
+
+func (v view) Pointer(slot uint64) (target uint64, symbol string, ok bool) {
+	p, ok := v.img.Pointer(slot)
+	if !ok || p.Bare || p.Import != "" && p.Addend != 0 {
+		return 0, "", false
+	}
+	return p.Target, p.Import, true
+}
+
+// longestBranch is the longest x86_64 branch with a relocated target (jcc rel32), in bytes. The field of the next
+// instruction begins beyond it.
+const longestBranch = 6
+
+func (v view) Callee(site, target uint64) (symbol string, ok bool) {
+	if v.img.Type == macho.Object {
+		n := 4
+		if v.img.CPU == macho.CPUAMD64 {
+			n = longestBranch
+		}
+		for _, r := range v.img.Reloc(site, n) {
+			if r.Kind == macho.RelocBranch && r.Symbol != "" {
+				return r.Symbol, true
+			}
+		}
+		return "", false
+	}
+	s, ok := v.img.Stub(target)
+	return s.Import.Name, ok && s.Import.Name != "" && s.Selector == ""
+}
+
+func (v view) Reloc(site uint64) (flow.Reloc, bool) {
+	if v.img.Type != macho.Object {
+		return flow.Reloc{}, false
+	}
+	for _, r := range v.img.Reloc(site, 1) {
+		if r.Addr != site {
+			continue
+		}
+		out := flow.Reloc{Symbol: r.Symbol, Addend: r.Addend, Defined: r.Defined, Kind: relocKinds[r.Kind]}
+		if r.Defined {
+			out.Addr = r.Target - uint64(r.Addend)
+		}
+		return out, true
+	}
+	return flow.Reloc{}, false
+}
+
+// relocKinds translates kinds of relocations; those that are not listed say nothing the engine could use.
+var relocKinds = map[macho.RelocKind]flow.RelocKind{
+	macho.RelocOther:      flow.RelocOther,
+	macho.RelocSubtractor: flow.RelocOther,
+	macho.RelocTLVPage:    flow.RelocOther,
+	macho.RelocTLVPageOff: flow.RelocOther,
+	macho.RelocTLV:        flow.RelocOther,
+	macho.RelocPointer:    flow.RelocOther,
+	macho.RelocBranch:     flow.RelocBranch,
+	macho.RelocPage:       flow.RelocPage,
+	macho.RelocPageOff:    flow.RelocPageOff,
+	macho.RelocGOTPage:    flow.RelocGOTPage,
+	macho.RelocGOTPageOff: flow.RelocGOTOff,
+	macho.RelocGOTLoad:    flow.RelocGOT,
+	macho.RelocGOT:        flow.RelocGOT,
+	macho.RelocSigned:     flow.RelocAddr,
+}

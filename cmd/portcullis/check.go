@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"portcullis.dev/check"
+	"portcullis.dev/finding"
+	"portcullis.dev/rules"
+)
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	level         string
+	arch          string
+	minConfidence finding.Confidence
+	failOn        finding.Confidence
+	baseline      string
+	writeBaseline bool
+	format        string
+	output        string
+}
+
+func newCheckCommand() *cobra.Command {
+	f := checkFlags{minConfidence: finding.Possible, failOn: finding.Likely}
+	cmd := &cobra.Command{
+		Use:   "check PATH...",
+		Short: "predict from the binaries which calls the kernel will kill for",
+		Long: `Check reads binaries, finds the calls that the Mach IPC restrictions judge, recovers their arguments from the
+machine code, and says which restriction kills the process, from which level on, how sure that is, and what to write
+instead. What is proven to be harmless is not reported.
+
+A PATH is a Mach-O file of any kind (program, library, bundle, object file, static library; thin or universal), a
+bundle (.app, .framework, .xcframework), an archive (.ipa, .zip, .tgz and others, also inside one another), or a folder.
+A framework is judged by the program that loads it, where that program is among what is read.
+
+How sure a finding is:
+  certain    every path to the call is proven to violate
+  likely     a path to the call is proven to violate
+  possible   the call is there; what decides could not be recovered
+
+Level: --level, or what each program's entitlements declare; 2, the level of the entitlement, where they declare none.
+
+Exit status: 0 where nothing kills and everything was read, 1 where a finding kills at the judged level and is at least
+as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (findings are printed all the same).`,
+		Example: `  # an app, with its frameworks and extensions, judged by its entitlements
+  portcullis check MyApp.app
+
+  # a package straight from its registry, at the level of the entitlement
+  portcullis check --level 2 "$(npm pack --silent clang-format-node@3.0.7)"
+
+  # for code scanning: fail on nothing that was there before
+  portcullis check --format sarif -o portcullis.sarif --baseline known.json build/`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, args, f) },
+	}
+	addLevelFlag(cmd, &f.level, "judge at this level, whatever the programs declare")
+	cmd.Flags().StringVar(&f.arch, "arch", "", "read only slices of this architecture: arm64, arm64e, x86_64")
+	complete(cmd, "arch", []string{"arm64", "arm64e", "x86_64"})
+	addConfidenceFlag(cmd, &f.minConfidence, "min-confidence", "leave out findings less sure than this")
+	addConfidenceFlag(cmd, &f.failOn, "fail-on", "exit with 1 for findings at least this sure")
+	cmd.Flags().StringVar(&f.baseline, "baseline", "", "leave out findings that this file knows")
+	cmd.Flags().BoolVar(&f.writeBaseline, "write-baseline", false, "write what is found to the --baseline file")
+	addFormatFlag(cmd, &f.format, "text", "json", "sarif", "html")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "write to this file instead of standard output")
+	return cmd
+}
+
+func runCheck(cmd *cobra.Command, paths []string, f checkFlags) error {
+	opts := check.Options{Arch: f.arch, MinConfidence: f.minConfidence}
+	if f.level != "" {
+		level, err := rules.ParseLevel(f.level)
+		if err != nil {
+			return usageError("", "--level: %w", err)
+		}
+		opts.Level = &level
+	}
+	if f.writeBaseline && f.baseline == "" {
+		return usageError("name the file: --baseline FILE --write-baseline", "--write-baseline without --baseline")
+	}
+	known, err := readBaseline(f)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(cmd.ErrOrStderr())
+	opts.Progress = func(name string, size int64) {
+		progress.File(name)
+		progress.Add(1, size)
+	}
+	report, err := check.Run(cmd.Context(), paths, opts)
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	report.Finish()
+	switch {
+	case f.writeBaseline:
+		b := finding.NewBaseline(report)
+		if known != nil {
+			b.KeepReasons(known)
+		}
+		if err := writeOutput(cmd, f.baseline, b.Write); err != nil {
+			return err
+		}
+		b.Apply(report, f.baseline)
+	case known != nil:
+		known.Apply(report, f.baseline)
+	}
+	err = writeOutput(cmd, f.output, func(w io.Writer) error { return writeFindings(cmd, w, report, f.format) })
+	if err != nil {
+		return err
+	}
+	return exitWith(report.ExitCode(f.failOn))
+}
+
+// readBaseline reads the baseline file. One that is about to be written need not exist.
+func readBaseline(f checkFlags) (*finding.Baseline, error) {
+	if f.baseline == "" {
+		return nil, nil
+	}
+	in, err := os.Open(f.baseline)
+	if f.writeBaseline && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--baseline %s: %w", f.baseline, cause(err)),
+			hint: "make one with --write-baseline"}
+	}
+	defer in.Close()
+	b, err := finding.ReadBaseline(in, f.baseline)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return b, nil
+}

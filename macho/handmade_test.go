@@ -262,7 +262,7 @@ func TestThreadedBinds(t *testing.T) {
 	want := map[uint64]Pointer{
 		0x08: {Import: "_first"}, 0x10: {Import: "_second", Addend: 4, Auth: true},
 		0x20: {Target: handBase + 0x10}, 0x28: {Target: handBase + 0x30, Auth: true},
-		0x00: {}, 0x18: {},
+		0x00: {Bare: true}, 0x18: {Bare: true},
 	}
 	for off, w := range want {
 		if p, ok := m.Pointer(handBase + 0x4000 + off); !ok || p != w {
@@ -304,7 +304,7 @@ func TestBindOpcodes(t *testing.T) {
 	}
 	m := f.Images[0]
 	want := map[uint64]Pointer{
-		0x10: {Import: "_a"}, 0x18: {Import: "_a"}, 0x28: {Import: "_a"}, 0x20: {},
+		0x10: {Import: "_a"}, 0x18: {Import: "_a"}, 0x28: {Import: "_a"}, 0x20: {Bare: true},
 		0x40: {Import: "_a", Addend: -1}, 0x50: {Import: "_a", Addend: -1}, 0x60: {Import: "_a", Addend: -1},
 		0x80: {Import: "_b", Addend: -1}, 0x90: {Import: "_c"}, 0x98: {Import: "_d"},
 		0xa0: {Import: "_w", Target: 0x1234},

@@ -38,6 +38,8 @@ type Pointer struct {
 	// image's own (weak) definition it is the address of that, else 0.
 	Target uint64
 	Auth   bool // signed with a pointer authentication key
+	// Bare says that the file has no fixup for the slot: Target is what stands there, an address or any other number.
+	Bare bool
 }
 
 // importRefs calls yield for every import with where its name lies, until yield returns false. An import that several
@@ -219,7 +221,7 @@ func (m *Image) slot(addr uint64, b []byte, at *cursor) (p Pointer, imp Import, 
 			return Pointer{Import: imp.Name}, imp, true
 		}
 	}
-	return Pointer{Target: raw}, imp, true
+	return Pointer{Target: raw, Bare: true}, imp, true
 }
 
 // indirectImport tells by the indirect symbol table which import a slot of a pointer section is for: images older

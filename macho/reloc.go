@@ -256,5 +256,5 @@ func (m *Image) relocatedPointer(addr uint64, b []byte) (Pointer, bool) {
 	if b == nil {
 		return Pointer{}, false
 	}
-	return Pointer{Target: binary.LittleEndian.Uint64(b)}, true
+	return Pointer{Target: binary.LittleEndian.Uint64(b), Bare: true}, true
 }

@@ -103,7 +103,8 @@ func BenchmarkSendReceive(b *testing.B) {
 	t := newTask(b, k, 1)
 	port := t.port()
 	msg := message(mach.MakeBits(mach.CopySend, 0, 0), port, 0, 1, make([]byte, 32))
-	args := Args{Options: mach.SendMsg | mach.RcvMsg | mach.SendMQCall, Send: msg, Receive: port, Buffer: make([]byte, 256)}
+	args := Args{Options: mach.SendMsg | mach.RcvMsg | mach.SendMQCall, Send: msg, Receive: port,
+		Buffer: make([]byte, 256)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if kr := t.t.Msg2(&args); kr != 0 {

@@ -105,7 +105,7 @@ func (s *Space) isService(n mach.Name) mach.KernReturn {
 	return 0
 }
 
-// ReplyPort makes a plain receive right, which for old times' sake is what mach_reply_port means; 0 if there is no room.
+// ReplyPort makes a plain receive right, which is what mach_reply_port means to this day; 0 if there is no room.
 func (t *Thread) ReplyPort() mach.Name {
 	name, _ := t.space.Allocate(t, mach.RightReceive)
 	return name

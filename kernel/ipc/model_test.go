@@ -51,7 +51,6 @@ type modelMsg struct {
 	id       int32
 	value    uint32
 	notice   bool // from the kernel
-	anyValue bool
 	dest     modelRight
 	reply    modelRight
 	rights   []modelRight

@@ -2,8 +2,8 @@ package ipc
 
 import "portcullis.dev/mach"
 
-// InsertRight gives the space a right of the caller's under a name of the caller's choice: poly is the caller's name for
-// it and disp what happens to it there. Name and space may be the caller's own.
+// InsertRight gives the space a right of the caller's under a name of the caller's choice: poly is the caller's name
+// for it and disp what happens to it there. Name and space may be the caller's own.
 //
 // Source: XNU osfmk/ipc/mach_port.c, mach_port_insert_right; osfmk/ipc/mach_kernelrpc.c for the short way if name and
 // poly are the same.

@@ -116,7 +116,7 @@ var scenarios = []scenario{
 		return w.r.SetThreadState(w.offender.t, &restrict.SetThreadState{Target: w.offender.task, FromUser: true,
 			Flavor: mach.ARMThreadState64, CPU: "arm64"})
 	}, "--KKKK--", code(ipc.GuardThreadSetState, 6), 0, mach.KernNoAccess, false},
-	{"THREAD_SET_STATE", "another task's thread inside an exception (level of the target)", func(w *world) mach.KernReturn {
+	{"THREAD_SET_STATE", "another task's thread in an exception (level of the target)", func(w *world) mach.KernReturn {
 		caller := restrict.NewThread(w.peer.Space, nil)
 		kr := w.r.SetThreadState(caller, &restrict.SetThreadState{Target: w.offender.task, FromUser: true,
 			InException: true, Flavor: mach.ARMThreadState64, CPU: "arm64"})
@@ -127,7 +127,7 @@ var scenarios = []scenario{
 		return w.r.SetExceptionPorts(w.offender.t, &restrict.SetExceptionPorts{Excepting: w.offender.task, Mask: 0x6e,
 			Port: w.k.NewObjectPort(mach.PortTypePlain, nil), Behavior: 0x80000001, CPU: "arm64"})
 	}, "--KKKK--", code(ipc.GuardExceptionBehavior, 0x80000001), 0x6e, mach.KernDenied, false},
-	{"SET_EXCEPTION_BEHAVIOR", "EXCEPTION_STATE_IDENTITY for the host, with the right to it", func(w *world) mach.KernReturn {
+	{"SET_EXCEPTION_BEHAVIOR", "EXCEPTION_STATE_IDENTITY for the host, by its owner", func(w *world) mach.KernReturn {
 		return w.r.SetExceptionPorts(w.offender.t, &restrict.SetExceptionPorts{Mask: 0x400,
 			Port: w.k.NewObjectPort(mach.PortTypePlain, nil), Behavior: 3, CPU: "arm64"})
 	}, "KKKKKK--", code(ipc.GuardExceptionBehavior, 3), 0x400, mach.KernDenied, true},

@@ -138,8 +138,10 @@ func TestThreadSetState(t *testing.T) {
 		want mach.KernReturn
 	}{
 		{"registers, none", restrict.SetThreadState{Target: at(rules.LevelNone), FromUser: true, Flavor: 6}, false, 0},
-		{"registers, V0", restrict.SetThreadState{Target: at(rules.LevelHardenedRuntime), FromUser: true, Flavor: 6}, false, 0},
-		{"registers, V1", restrict.SetThreadState{Target: at(rules.Level1), FromUser: true, Flavor: 6}, false, mach.KernNoAccess},
+		{"registers, V0", restrict.SetThreadState{Target: at(rules.LevelHardenedRuntime), FromUser: true, Flavor: 6},
+			false, 0},
+		{"registers, V1", restrict.SetThreadState{Target: at(rules.Level1), FromUser: true, Flavor: 6}, false,
+			mach.KernNoAccess},
 		{"vectors, V3", restrict.SetThreadState{Target: at(rules.Level3), FromUser: true, Flavor: 17}, false, 0},
 		{"simulated", restrict.SetThreadState{Target: simulated, FromUser: true, Flavor: 6}, false, 0},
 		{"in exception, own", restrict.SetThreadState{Target: self.task, FromUser: true, InException: true, Flavor: 6},
@@ -191,7 +193,8 @@ func TestSetExceptionPorts(t *testing.T) {
 	}{
 		{"mask", restrict.SetExceptionPorts{Mask: 1, Port: plain, Behavior: 9, Flavor: 99}, mach.KernInvalidArgument},
 		{"behaviour", restrict.SetExceptionPorts{Mask: 2, Port: plain, Behavior: 6}, mach.KernInvalidArgument},
-		{"reply port", restrict.SetExceptionPorts{Mask: 2, Port: port(mach.PortTypeReply), Behavior: 1}, mach.KernInvalidRight},
+		{"reply port", restrict.SetExceptionPorts{Mask: 2, Port: port(mach.PortTypeReply), Behavior: 1},
+			mach.KernInvalidRight},
 		{"bootstrap port", restrict.SetExceptionPorts{Mask: 2, Port: port(mach.PortTypeBootstrap), Behavior: 1},
 			mach.KernInvalidRight},
 		{"service port", restrict.SetExceptionPorts{Mask: 2, Port: port(mach.PortTypeService), Behavior: 2}, 0},
@@ -376,14 +379,15 @@ func TestConnectionPorts(t *testing.T) {
 	fail(mach.KernInvalidArgument, ipc.ConstructOptions{Flags: mach.ConnectionPort | mach.ReplyPort})
 	fail(mach.KernInvalidArgument, ipc.ConstructOptions{Flags: 0x20000})
 	fail(mach.KernInvalidValue, ipc.ConstructOptions{Flags: mach.QueueLimit, QueueLimit: 1025})
-	if _, kr := o.Construct(o.t, &ipc.ConstructOptions{Flags: mach.ServicePort, Service: &ipc.ServiceInfo{}}); kr != mach.KernDenied {
+	_, kr := o.Construct(o.t, &ipc.ConstructOptions{Flags: mach.ServicePort, Service: &ipc.ServiceInfo{}})
+	if kr != mach.KernDenied {
 		t.Errorf("a service port by anybody: %v", kr)
 	}
 	service := w.launchd.hand(o, w.launchd.service(0, mach.StrictServicePort))
 	conn := o.construct(ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: service})
 	there := o.hand(w.peer, conn) // moves once
 	box := o.give(w.peer, o.plain(), mach.CopySend)
-	kr := w.peer.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, 0, 0), box, 0, 1,
+	kr = w.peer.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, 0, 0), box, 0, 1,
 		mach.Descriptor{Name: there, Disposition: mach.MoveReceive}))
 	seen := restrict.Of(w.peer.t).Return(kr)
 	if len(seen) != 1 || seen[0].Guard() != ipc.GuardImmovable {

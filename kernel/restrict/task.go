@@ -36,9 +36,6 @@ func NewTask(p Policy) *Task {
 // entitled says that the task holds an entitlement.
 func (t *Task) entitled(name string) bool { return t.Entitlements[name] }
 
-// restricted says that the task is under platform restrictions of any version, the hardened runtime aside.
-func (t *Task) restricted() bool { return t.Policy.Applies(EnhancedV1) }
-
 // GuardBehavior says what becomes of guards that are not always fatal (task_exc_guard). Only the bits for Mach ports
 // mean something here.
 type GuardBehavior uint32

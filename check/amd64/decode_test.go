@@ -6,7 +6,7 @@ import (
 	"debug/elf"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,8 +52,8 @@ func TestLength(t *testing.T) {
 	}
 }
 
-// TestAgainstDisassembler compares lengths and flow with llvm-objdump on a program of many kinds of instructions: the C
-// library of the system the test runs on.
+// TestAgainstDisassembler compares lengths, flow and destinations with llvm-objdump on the test's own program, or the one
+// that PORTCULLIS_X86_BINARY names.
 func TestAgainstDisassembler(t *testing.T) {
 	objdump, err := exec.LookPath("llvm-objdump-19")
 	if err != nil {
@@ -61,11 +61,12 @@ func TestAgainstDisassembler(t *testing.T) {
 	}
 	path := os.Getenv("PORTCULLIS_X86_BINARY")
 	if path == "" {
-		list, _ := filepath.Glob("/lib/x86_64-linux-gnu/libc.so.6")
-		if len(list) == 0 {
-			t.Skip("SKIPPED: no x86_64 library to compare on")
+		if runtime.GOARCH != "amd64" {
+			t.Skip("SKIPPED: the test itself is no x86_64 program to compare on")
 		}
-		path = list[0]
+		if path, err = os.Executable(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	args := []string{"-d", "--x86-asm-syntax=intel", path}
 	if f, err := elf.Open(path); err == nil {
@@ -95,7 +96,9 @@ func TestAgainstDisassembler(t *testing.T) {
 		}
 		hexes, text, _ := strings.Cut(rest, "\t")
 		code := parseHex(hexes)
-		if len(code) == 0 || strings.Contains(text, "<unknown>") {
+		// Far transfers stand in tables between code only.
+		if len(code) == 0 || strings.Contains(text, "<unknown>") || len(code) > 1 && code[0] == 0xff &&
+			(code[1]>>3&7 == 3 || code[1]>>3&7 == 5) {
 			continue
 		}
 		n++
@@ -155,7 +158,7 @@ func compareFlow(t *testing.T, in *op.Inst, code []byte, words []string) {
 		want = []op.Flow{op.Jump, op.JumpReg}
 	case m[0] == 'j', strings.HasPrefix(m, "loop"):
 		want = []op.Flow{op.Branch}
-	case m == "ret":
+	case m == "ret", m == "retf", m == "iretd", m == "iretq":
 		want = []op.Flow{op.Return}
 	case m == "syscall":
 		want = []op.Flow{op.Trap}

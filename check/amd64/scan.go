@@ -13,7 +13,7 @@ import (
 //
 // Chunks of one text section may be scanned concurrently; let them share [flow.ScanOverlap] bytes.
 func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64)) {
-	code, slots := flow.NewRegion(targets.Code), flow.NewRegion(targets.Slots)
+	code, slots := flow.NewRange(targets.Code), flow.NewRange(targets.Slots)
 	last := ^uint64(0)
 	// Every four bytes are tried as a displacement from what follows them.
 	try := func(i int) {
@@ -31,16 +31,18 @@ func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64
 		}
 	}
 	i := 0
-	cl, cm, sl, sm := code.Base, code.Mask, slots.Base, slots.Mask
 	at := base + 4
+	lo, size, slot, slotSize := code.Lo, code.Size, slots.Lo, slots.Size
 	for ; i+8 <= len(text); i += 4 {
 		x := binary.LittleEndian.Uint64(text[i:])
 		p := at + uint64(i)
-		a := p + uint64(int64(int32(x)))
-		b := p + 1 + uint64(int64(int32(x>>8)))
-		c := p + 2 + uint64(int64(int32(x>>16)))
-		d := p + 3 + uint64(int64(int32(x>>24)))
-		if a&cm == cl || b&cm == cl || c&cm == cl || d&cm == cl || a&sm == sl || b&sm == sl || c&sm == sl || d&sm == sl {
+		a, b := p+uint64(int64(int32(x))), p+1+uint64(int64(int32(x>>8)))
+		c, d := p+2+uint64(int64(int32(x>>16))), p+3+uint64(int64(int32(x>>24)))
+		hit := inside(a-lo, size) | inside(b-lo, size) |
+			inside(c-lo, size) | inside(d-lo, size) |
+			inside(a-slot, slotSize) | inside(b-slot, slotSize) |
+			inside(c-slot, slotSize) | inside(d-slot, slotSize)
+		if int64(hit) < 0 {
 			for j := range 4 {
 				try(i + j)
 			}
@@ -50,6 +52,9 @@ func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64
 		try(i)
 	}
 }
+
+// inside has its highest bit set where x < size, for numbers below 1<<63: it takes no branch.
+func inside(x, size uint64) uint64 { return (x - size) &^ x }
 
 // branchBytes returns how many bytes before a displacement make it one of a branch; 0 if they do not.
 func branchBytes(before []byte) int {

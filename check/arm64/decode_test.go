@@ -190,7 +190,9 @@ func harmless(in *op.Inst, w uint32, d op.Reg) bool {
 	return in.Name == "" || w>>25&15 == 5 && w&31 == 31
 }
 
-func storesFP(o arm64asm.Op) bool { return o == arm64asm.FCMP || o == arm64asm.FCMPE || o == arm64asm.FCCMP || o == arm64asm.FCCMPE }
+func storesFP(o arm64asm.Op) bool {
+	return o == arm64asm.FCMP || o == arm64asm.FCMPE || o == arm64asm.FCCMP || o == arm64asm.FCCMPE
+}
 
 func FuzzDecode(f *testing.F) {
 	for _, w := range []uint32{0xd503201f, 0x94000002, 0xa9be4ff4, 0x320107e3, 0x6f00e400, 0x3c8143e0} {

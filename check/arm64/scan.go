@@ -7,104 +7,140 @@ import (
 )
 
 // Scan finds the instructions in text, which lies at base, that may reach one of the targets: branches (b, bl) to code,
-// and loads (adrp and ldr, ldr of a literal, adr) of pointer slots. It calls emit with the address of each, in ascending
-// order. It looks at instructions one by one, not at paths: a load that is reported may, rarely, load another slot.
+// and loads (adrp and ldr, ldr of a literal, adr) of pointer slots. It calls emit with the address of each, not always in
+// order, and some twice. It follows addresses, not paths: a load that is reported may, rarely, load another slot.
 // Only whole instructions are looked at; base must be a multiple of 4.
 //
 // Chunks of one text section may be scanned concurrently; let them share [flow.ScanOverlap] bytes.
 func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64)) {
-	code := flow.NewRegion(targets.Code)
-	if len(targets.Slots) == 0 {
-		scanBranches(text, base, &code, emit)
-		return
-	}
-	slots := flow.NewRegion(targets.Slots)
-	var s slotScan
-	for _, t := range targets.Slots {
-		if t&7 == 0 {
-			s.offset[t>>3&511] = 1
-		}
-		s.offset[0] = 1 // adr and ldr
-	}
+	s := scan{text: text, base: base, emit: emit, code: flow.NewRange(targets.Code), slots: flow.NewRange(targets.Slots)}
 	pages := make([]uint64, 0, len(targets.Slots))
 	for _, t := range targets.Slots {
-		pages = append(pages, t&^0xfff)
+		pages = append(pages, t>>12)
 	}
-	s.pages = flow.NewRegion(pages)
-	for len(text) >= 4 {
-		w := binary.LittleEndian.Uint32(text)
-		text = text[4:]
-		at := base
-		base += 4
-		if uint64(w&0x7c000000^0x14000000)|(at+branchOffset(w))&code.Mask^code.Base == 0 {
-			if code.Has(at + branchOffset(w)) {
-				emit(at)
-			}
-			continue
-		}
-		if w>>22 == 0xf9400000>>22 && s.offset[w>>10&511] == 1 && w>>19&7 == 0 {
-			if p := s.base[w>>5&31]; p != 0 && slots.Has(p+uint64(w>>10&511)*8) {
-				emit(at)
-			}
-			continue
-		}
-		switch w & 0x9f000000 {
-		case 0x90000000: // adrp
-			imm := int64(uint64(w)<<40) >> 45 << 2 &^ 3
-			page := at&^0xfff + uint64((imm|int64(w>>29&3))<<12)
-			if page&s.pages.Mask == s.pages.Base {
-				s.base[w&31] = page
-			} else {
-				s.base[w&31] = 0
-			}
-		case 0x10000000: // adr
-			imm := int64(uint64(w)<<40) >> 45 << 2 &^ 3
-			if t := at + uint64(imm|int64(w>>29&3)); slots.Has(t) {
-				s.base[w&31] = t
-			}
-		case 0x18000000: // ldr of a literal, 64 bits
-			if w>>24 == 0x58 && slots.Has(at+uint64(int64(uint64(w)<<40)>>45<<2)) {
-				emit(at)
-			}
+	s.pages = flow.NewRange(pages)
+	for at := 0; at < len(text); at += piece {
+		end := min(at+piece, len(text))
+		s.branches(at, end)
+		if s.slots.Size != 0 {
+			s.near(at, end)
 		}
 	}
 }
 
-// slotScan knows which registers were last seen to hold the page of a slot.
-type slotScan struct {
-	base   [32]uint64
-	offset [512]uint8 // 1 where a slot lies at that multiple of 8 in its page
-	pages  flow.Region
+// piece is how much is looked at in one way before the next: it stays in the processor's cache.
+const piece = 1 << 15
+
+type scan struct {
+	text        []byte
+	base        uint64
+	code, slots flow.Range
+	pages       flow.Range // page numbers of slots
+	emit        func(uint64)
 }
+
+func (s *scan) word(i int) uint32 { return binary.LittleEndian.Uint32(s.text[i:]) }
 
 // branchOffset is the distance of b and bl.
 func branchOffset(w uint32) uint64 { return uint64(int64(int32(w<<6)) >> 4) }
 
-// scanBranches is Scan for branches alone.
-func scanBranches(text []byte, base uint64, code *flow.Region, emit func(site uint64)) {
-	lo, mask := code.Base, code.Mask
-	check := func(w uint32, at uint64) {
-		if w&0x7c000000 == 0x14000000 && code.Has(at+branchOffset(w)) {
-			emit(at)
+// imm21 is the immediate of adr and adrp.
+func imm21(w uint32) uint64 { return uint64(int64(int32(w<<8))>>13<<2 | int64(w>>29&3)) }
+
+// imm19 is the distance of a literal.
+func imm19(w uint32) uint64 { return uint64(int64(int32(w<<8)) >> 13 << 2) }
+
+// is has its highest bit set where (w^want)&mask is zero.
+func is(w, mask, want uint32) uint64 { return uint64(w&mask^want) - 1 }
+
+// inside has its highest bit set where x < size, for numbers below 1<<63: it takes no branch.
+func inside(x, size uint64) uint64 { return (x - size) &^ x }
+
+// branches looks for b, bl, and for adrp of a slot's page.
+func (s *scan) branches(i, end int) {
+	lo, size := s.code.Lo, s.code.Size
+	page, pages := s.pages.Lo, s.pages.Size
+	text := s.text[:end]
+	if pages == 0 {
+		for ; i+8 <= len(text); i += 8 {
+			x := binary.LittleEndian.Uint64(text[i:])
+			a, b := uint32(x), uint32(x>>32)
+			at := s.base + uint64(i) - lo
+			hit := is(a, 0x7c000000, 0x14000000)&inside(at+branchOffset(a), size) |
+				is(b, 0x7c000000, 0x14000000)&inside(at+4+branchOffset(b), size)
+			if int64(hit) < 0 {
+				s.exact(i)
+				s.exact(i + 4)
+			}
 		}
 	}
-	for len(text) >= 16 {
-		x, y := binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:])
-		a, b, c, d := uint32(x), uint32(x>>32), uint32(y), uint32(y>>32)
-		va := uint64(a&0x7c000000^0x14000000) | (base+branchOffset(a))&mask ^ lo
-		vb := uint64(b&0x7c000000^0x14000000) | (base+4+branchOffset(b))&mask ^ lo
-		vc := uint64(c&0x7c000000^0x14000000) | (base+8+branchOffset(c))&mask ^ lo
-		vd := uint64(d&0x7c000000^0x14000000) | (base+12+branchOffset(d))&mask ^ lo
-		if va == 0 || vb == 0 || vc == 0 || vd == 0 {
-			check(a, base)
-			check(b, base+4)
-			check(c, base+8)
-			check(d, base+12)
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		a, b := uint32(x), uint32(x>>32)
+		at := s.base + uint64(i)
+		hit := is(a, 0x7c000000, 0x14000000)&inside(at-lo+branchOffset(a), size) |
+			is(b, 0x7c000000, 0x14000000)&inside(at-lo+4+branchOffset(b), size) |
+			is(a, 0x9f000000, 0x90000000)&inside(at>>12+imm21(a)-page, pages) |
+			is(b, 0x9f000000, 0x90000000)&inside((at+4)>>12+imm21(b)-page, pages)
+		if int64(hit) < 0 {
+			s.exact(i)
+			s.exact(i + 4)
 		}
-		text = text[16:]
-		base += 16
 	}
-	for ; len(text) >= 4; text, base = text[4:], base+4 {
-		check(binary.LittleEndian.Uint32(text), base)
+	for ; i+4 <= len(text); i += 4 {
+		s.exact(i)
+	}
+}
+
+// exact looks at one instruction.
+func (s *scan) exact(i int) {
+	w, at := s.word(i), s.base+uint64(i)
+	switch {
+	case w&0x7c000000 == 0x14000000:
+		if s.code.Has(at + branchOffset(w)) {
+			s.emit(at)
+		}
+	case w&0x9f000000 == 0x90000000:
+		if n := at>>12 + imm21(w); s.pages.Has(n) {
+			s.loads(i+4, w&31, n<<12)
+		}
+	}
+}
+
+// near looks for ldr of a literal and adr, which reach a megabyte.
+func (s *scan) near(i, end int) {
+	at := s.base + uint64(i)
+	if s.slots.Lo+s.slots.Size+1<<20 < at || s.slots.Lo > s.base+uint64(end)+1<<20 {
+		return
+	}
+	for ; i+4 <= end; i += 4 {
+		w := s.word(i)
+		at := s.base + uint64(i)
+		switch {
+		case w>>24 == 0x58 && s.slots.Has(at+imm19(w)):
+			s.emit(at)
+		case w&0x9f000000 == 0x10000000:
+			if t := at + imm21(w); s.slots.Has(t) {
+				s.loads(i+4, w&31, t)
+			}
+		}
+	}
+}
+
+// loads looks for the ldr that follow the formation of an address in a register.
+func (s *scan) loads(i int, reg uint32, addr uint64) {
+	for end := min(len(s.text)-3, i+flow.ScanOverlap); i < end; i += 4 {
+		w := s.word(i)
+		switch {
+		case w&0xffc003e0 == 0xf9400000|reg<<5:
+			if s.slots.Has(addr + uint64(w>>10&0xfff)*8) {
+				s.emit(s.base + uint64(i))
+			}
+			if w&31 == reg {
+				return
+			}
+		case w&0x1f00001f == 0x10000000|reg: // another address
+			return
+		}
 	}
 }

@@ -1,9 +1,6 @@
 package flow
 
-import (
-	mathbits "math/bits"
-	"slices"
-)
+import "slices"
 
 // Targets are the addresses that a scan of a text section looks for. The zero value looks for nothing.
 // It may be shared by concurrent scans.
@@ -16,26 +13,28 @@ type Targets struct {
 // slot's page and its load may stand that far from each other.
 const ScanOverlap = 4096
 
-// Region is an aligned power-of-two range of addresses that holds all of a set.
-type Region struct {
-	Base, Mask uint64 // addr&Mask == Base
-	set        []uint64
+// Range is a range of addresses that holds all of a set.
+type Range struct {
+	Lo, Size uint64 // Size 0: an empty set
+	set      []uint64
 }
 
-// NewRegion builds the smallest such region around a set; of an empty set it holds no address.
-func NewRegion(set []uint64) Region {
+// NewRange builds the smallest range around a set.
+func NewRange(set []uint64) Range {
 	if len(set) == 0 {
-		return Region{Base: 1, Mask: 0}
+		return Range{}
 	}
 	s := slices.Clone(set)
 	slices.Sort(s)
-	n := mathbits.Len64(s[0] ^ s[len(s)-1])
-	m := ^uint64(0) << n
-	return Region{s[0] & m, m, slices.Compact(s)}
+	s = slices.Compact(s)
+	return Range{s[0], s[len(s)-1] - s[0] + 1, s}
 }
 
 // Has tells whether an address is one of the set.
-func (r *Region) Has(addr uint64) bool {
+func (r *Range) Has(addr uint64) bool {
+	if addr-r.Lo >= r.Size {
+		return false
+	}
 	_, ok := slices.BinarySearch(r.set, addr)
 	return ok
 }

@@ -31,8 +31,19 @@ func (c *Call) Expects() bool { return c.message.reply.valid() }
 // Reply sends body, and the rights and memory of items, to the sender's reply port and uses up the right to it. Rights
 // are handed over: they must have been made, as by [Port.MakeSend]. If there is nobody to reply to they are destroyed.
 func (c *Call) Reply(id int32, body []byte, items ...Item) {
-	k := c.Port.kernel
-	m := k.newMessage(nil)
+	k, to := c.Port.kernel, c.message.reply
+	c.message.reply = nil
+	var m *Message
+	if to.valid() {
+		m = k.newMessageTo(to, messageCost+itemCost*int64(len(items))+int64(len(body)))
+	}
+	if m == nil {
+		c.cleanup.right(to, c.message.replyDisp)
+		for i := range items {
+			c.cleanup.right(items[i].Port, items[i].Disposition)
+		}
+		return
+	}
 	m.id, m.size, m.complex = id, mach.HeaderSize+uint32(len(body)), len(items) > 0
 	m.body = append(m.body, body...)
 	m.desc = append(m.desc, items...)
@@ -42,17 +53,13 @@ func (c *Call) Reply(id int32, body []byte, items ...Item) {
 	for i := range items {
 		m.size += uint32(items[i].Type.Size())
 	}
-	to := c.message.reply
 	m.dest, m.destDisp = to, c.message.replyDisp
-	c.message.reply = nil
-	if to.valid() {
-		to.mu.Lock()
-		if !to.dead.Load() && !to.kernelOwned {
-			to.post(c.cleanup, m)
-			return
-		}
-		to.mu.Unlock()
+	to.mu.Lock()
+	if !to.dead.Load() && !to.kernelOwned {
+		to.post(c.cleanup, m)
+		return
 	}
+	to.mu.Unlock()
 	c.cleanup.add(task{kind: taskMessage, msg: m})
 }
 

@@ -104,7 +104,12 @@ func (k *Kernel) notify(c *cleanup, to *Port, id int32, value uint32) {
 		to.mu.Unlock()
 		return
 	}
-	m := k.newMessage(nil)
+	m := k.newMessageTo(to, messageCost)
+	if m == nil {
+		to.sendOnces--
+		to.mu.Unlock()
+		return
+	}
 	m.id, m.dest, m.destDisp = id, to, mach.MoveSendOnce
 	m.size = mach.HeaderSize
 	if id != mach.NotifySendOnce {
@@ -117,7 +122,12 @@ func (k *Kernel) notify(c *cleanup, to *Port, id int32, value uint32) {
 
 // notifyDestroyed sends the receive right of p to whoever asked to have it back.
 func (k *Kernel) notifyDestroyed(c *cleanup, to, p *Port) {
-	m := k.newMessage(nil)
+	m := k.newMessageTo(to, messageCost)
+	if m == nil {
+		c.right(to, mach.MoveSendOnce)
+		c.right(p, mach.MoveReceive)
+		return
+	}
 	m.id, m.dest, m.destDisp = mach.NotifyPortDestroyed, to, mach.MoveSendOnce
 	m.desc = append(m.desc, Item{Type: mach.DescriptorPort, Disposition: mach.MoveReceive, Port: p})
 	m.size = mach.HeaderSize + mach.BodySize + mach.PortDescriptorSize

@@ -563,6 +563,53 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestNotificationLimit lets a task arm notifications that fire at once, without ever receiving them.
+func TestNotificationLimit(t *testing.T) {
+	k := New(Config{Limits: Limits{Bytes: 8 << 10, Ports: 16}})
+	a := newTask(t, k, 1)
+	box, n := a.receiveRight(), a.receiveRight()
+	for range 1000 {
+		_, kr := a.RequestNotification(a.t, n, mach.NotifyNoSenders, 0, box, mach.MakeSendOnce)
+		a.ok(kr)
+	}
+	if s := k.Stats(); s.Bytes > 8<<10 || s.Messages > 40 {
+		t.Errorf("the kernel holds %+v", s)
+	}
+	// Memberships are limited as well.
+	for range 4 {
+		a.receiveRight()
+	}
+	names, types, _ := a.Names()
+	var sets []mach.Name
+	for range 10 {
+		s, kr := a.Allocate(a.t, mach.RightPortSet)
+		a.ok(kr)
+		sets = append(sets, s)
+	}
+	joined := 0
+	for _, s := range sets {
+		for i, n := range names {
+			if types[i] == mach.TypeReceive && a.InsertMember(n, s) == 0 {
+				joined++
+			}
+		}
+	}
+	if joined != 16 {
+		t.Errorf("joined %d times, want 16", joined)
+	}
+	for _, s := range sets {
+		a.ok(a.Destroy(a.t, s))
+	}
+	s, kr := a.Allocate(a.t, mach.RightPortSet)
+	a.ok(kr)
+	for i, n := range names {
+		if types[i] == mach.TypeReceive {
+			a.ok(a.InsertMember(n, s))
+		}
+	}
+	atZero(t, k, a)
+}
+
 // TestLongChains lets a port die that holds a message with a port that holds a message, and so on: no stack is used up.
 func TestLongChains(t *testing.T) {
 	k := New(Config{})

@@ -17,8 +17,10 @@ type Clock interface {
 // Limits bound what one task may make the kernel hold. Zero fields take the default.
 type Limits struct {
 	Names int   // entries of one space; default 1<<18
-	Ports int64 // live ports and sets made by one space, wherever they are now; default 1<<18
-	Bytes int64 // bodies, out-of-line memory and port arrays of undelivered messages of one space; default 256 MiB
+	Ports int64 // live ports and sets made by one space, wherever they are now, and memberships; default 1<<18
+	// Bytes bounds the undelivered messages of one space, with out-of-line memory and port arrays, and those that the
+	// kernel itself sent to ports the space made; default 256 MiB.
+	Bytes int64
 }
 
 // Config says what a kernel is made of.
@@ -68,7 +70,7 @@ func (k *Kernel) Stats() Stats {
 }
 
 // account is what one space has made the kernel hold; it outlives the space as long as a port or message does.
-type account struct{ ports, bytes atomic.Int64 }
+type account struct{ ports, members, bytes atomic.Int64 }
 
 // chargePort counts a port or set against the account; false if it would pass the limit.
 func (k *Kernel) chargePort(a *account) bool {

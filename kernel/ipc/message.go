@@ -51,6 +51,17 @@ func (k *Kernel) newMessage(a *account) *Message {
 	return m
 }
 
+// newMessageTo makes a message of the kernel's to a port; whoever made the port pays for it. It is nil if they cannot:
+// then the message is not sent.
+func (k *Kernel) newMessageTo(to *Port, cost int64) *Message {
+	if !k.chargeBytes(to.owner, cost) {
+		return nil
+	}
+	m := k.newMessage(to.owner)
+	m.charged = cost
+	return m
+}
+
 // free gives back a message whose rights and memory are gone.
 func (k *Kernel) free(m *Message) {
 	k.live.messages.Add(-1)

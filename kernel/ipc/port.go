@@ -162,6 +162,7 @@ func (p *Port) destroy(c *cleanup) {
 func (p *Port) loseReceiver() {
 	for _, m := range p.members {
 		m.set.remove(m)
+		m.set.owner.members.Add(-1)
 	}
 	p.members = nil
 	p.receivers.wakeAll(waitRestart)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"portcullis.dev/mach"
 )
 
 // PortSet is receive rights that are received from together.
@@ -67,7 +69,13 @@ func (s *PortSet) remove(m *member) {
 
 // in says whether a locked port is a member of s, or of any set if s is nil. Sets that died are forgotten on the way.
 func (p *Port) in(s *PortSet) bool {
-	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return m.set.dead.Load() })
+	p.members = slices.DeleteFunc(p.members, func(m *member) bool {
+		if m.set.dead.Load() {
+			m.set.owner.members.Add(-1)
+			return true
+		}
+		return false
+	})
 	for _, m := range p.members {
 		if s == nil || m.set == s {
 			return true
@@ -76,14 +84,18 @@ func (p *Port) in(s *PortSet) bool {
 	return false
 }
 
-// join makes a locked port a member; false if it is one. Messages that wait already go to receivers that wait already.
-func (p *Port) join(s *PortSet) bool {
+// join makes a locked port a member. Messages that wait already go to receivers that wait already.
+func (p *Port) join(s *PortSet) mach.KernReturn {
 	if p.in(s) {
-		return false
+		return mach.KernAlreadyInSet
+	}
+	if s.owner.members.Add(1) > s.kernel.limits.Ports {
+		s.owner.members.Add(-1)
+		return mach.KernResourceShortage
 	}
 	p.members = append(p.members, &member{port: p, set: s})
 	p.pump()
-	return true
+	return 0
 }
 
 // leave ends a membership on both sides; false if there is none. The port is locked.
@@ -91,6 +103,7 @@ func (p *Port) leave(s *PortSet) bool {
 	for i, m := range p.members {
 		if m.set == s {
 			s.remove(m)
+			s.owner.members.Add(-1)
 			p.members = slices.Delete(p.members, i, i+1)
 			return true
 		}

@@ -115,7 +115,8 @@ type Notify struct {
 }
 
 // Restrictions decides what is forbidden although rights allow it, and takes down violations. Its methods are called
-// with spaces and ports locked: they must neither block nor call back. A KernReturn other than success ends the call.
+// with spaces and ports locked, but for SendHeader and those named before it: they must neither block nor call back.
+// A KernReturn other than success ends the call.
 type Restrictions interface {
 	// Type returns how ports of a type behave; the answer never changes.
 	Type(mach.PortType) *TypePolicy

@@ -64,10 +64,11 @@ func (t *Thread) options(o mach.Option) mach.Option {
 // sendAlways is the kernel's meaning of the bit that users know as SendFilterNonfatal: the queue limit does not count.
 const sendAlways = mach.SendFilterNonfatal
 
-// bodyCopy and arrayEntry are what a message costs beside its memory.
+// What a message costs the kernel beside its bytes.
 const (
 	messageCost = 256
-	portCost    = 16
+	itemCost    = 128 // a descriptor
+	portCost    = 16  // a port in an array
 )
 
 // layout is what a look over the user's bytes says of a message.
@@ -111,7 +112,7 @@ func (l *layout) scan(b []byte, o mach.Option) mach.KernReturn {
 			return kr
 		}
 	}
-	l.cost += messageCost + uint64(len(b)) + l.ports*portCost
+	l.cost += messageCost + uint64(len(b)) + uint64(l.descs)*itemCost + l.ports*portCost
 	return 0
 }
 

@@ -152,10 +152,7 @@ func (s *Space) InsertMember(name, set mach.Name) mach.KernReturn {
 		return mach.KernInvalidRight
 	}
 	return s.pair(name, set, func(p *Port, ps *PortSet) mach.KernReturn {
-		if !p.join(ps) {
-			return mach.KernAlreadyInSet
-		}
-		return 0
+		return p.join(ps)
 	})
 }
 
@@ -190,7 +187,9 @@ func (s *Space) MoveMember(name, set mach.Name) mach.KernReturn {
 	}
 	return s.pair(name, set, func(p *Port, ps *PortSet) mach.KernReturn {
 		p.leaveAll(ps)
-		p.join(ps)
+		if kr := p.join(ps); kr != mach.KernAlreadyInSet {
+			return kr
+		}
 		return 0
 	})
 }

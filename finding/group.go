@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"portcullis.dev/rules"
@@ -78,6 +79,56 @@ func groups(findings []Finding) []*group {
 			cmp.Compare(known(a), known(b)), cmp.Compare(a.Name, b.Name))
 	})
 	return all
+}
+
+// entry is what is shown as one: a finding, and the same call in other slices of a universal file.
+type entry struct {
+	*Finding
+	Also []*Finding
+}
+
+// entries joins the findings of a group that differ in nothing but the slice they are in. Calls are matched in order:
+// the first of a function in one slice with the first of it in another.
+func (g *group) entries() []*entry {
+	var all []*entry
+	first := map[string]*entry{}
+	count := map[string]int{}
+	for _, f := range g.Findings {
+		w := &f.Where
+		key := strings.Join([]string{w.Path, w.Member, w.Function, w.File, fmt.Sprint(w.Line), f.Callee, f.Message,
+			string(f.Confidence), f.KillsFrom.String(), fmt.Sprint(f.KillsHere), f.arguments(), string(f.Moment)}, "\x00")
+		nth := count[key+"\x00"+w.Arch]
+		count[key+"\x00"+w.Arch]++
+		key += "\x00" + strconv.Itoa(nth)
+		if e := first[key]; e != nil && f.Moment == MomentCheck {
+			e.Also = append(e.Also, f)
+			continue
+		}
+		e := &entry{Finding: f}
+		all = append(all, e)
+		first[key] = e
+	}
+	return all
+}
+
+// archs lists the slices: "arm64, x86_64".
+func (e *entry) archs() string {
+	s := e.Where.Arch
+	for _, f := range e.Also {
+		s += ", " + f.Where.Arch
+	}
+	return s
+}
+
+// call says what is called and where the call stands, in each slice.
+func (e *entry) call() string {
+	s := call(e.Finding)
+	for _, f := range e.Also {
+		if f.Where.Address != "" {
+			s += "; in " + f.Where.Arch + " at " + f.Where.Address
+		}
+	}
+	return s
 }
 
 // Title says in a few words what the restriction is about; "" where the table does not have it.

@@ -158,19 +158,20 @@ func (r *Report) htmlGroup(g *group) htmlGroup {
 		}
 		h.Cells = append(h.Cells, c)
 	}
-	for _, f := range g.Findings {
-		h.Findings = append(h.Findings, r.htmlFinding(f))
+	for _, e := range g.entries() {
+		h.Findings = append(h.Findings, r.htmlFinding(e))
 	}
 	return h
 }
 
 // htmlFinding prepares what the page shows of one finding.
-func (r *Report) htmlFinding(f *Finding) htmlFinding {
+func (r *Report) htmlFinding(e *entry) htmlFinding {
+	f := e.Finding
 	w := &f.Where
 	h := htmlFinding{
 		ID: Printable(f.Fingerprint), Function: "a function without a name",
-		File: Printable(w.file()), Arch: Printable(w.Arch),
-		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(call(f)),
+		File: Printable(w.file()), Arch: Printable(e.archs()),
+		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(e.call()),
 		Message: Printable(f.Message), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
 		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}

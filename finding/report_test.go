@@ -287,6 +287,36 @@ func TestHonestWords(t *testing.T) {
 	}
 }
 
+// The same call in two slices of a universal file is shown once; a second call in one slice is not.
+func TestEntries(t *testing.T) {
+	at := func(arch, address string) Finding {
+		return Finding{Rule: "THREAD_SET_STATE", Moment: MomentCheck, Confidence: Certain, Callee: "thread_set_state",
+			Where: Where{Path: "App", Arch: arch, Function: "_f", Address: address}}
+	}
+	r := Report{Findings: []Finding{at("arm64", "0x10"), at("arm64", "0x20"), at("x86_64", "0x30"), at("x86_64", "0x40"),
+		at("x86_64", "0x50")}}
+	r.Finish()
+	var got []string
+	for _, e := range groups(r.Findings)[0].entries() {
+		got = append(got, e.archs()+": "+e.call())
+	}
+	want := []string{
+		"arm64, x86_64: thread_set_state at 0x10; in x86_64 at 0x30",
+		"arm64, x86_64: thread_set_state at 0x20; in x86_64 at 0x40",
+		"x86_64: thread_set_state at 0x50",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	crash := Report{Findings: []Finding{at("arm64", "0x10"), at("x86_64", "0x10")}}
+	for i := range crash.Findings {
+		crash.Findings[i].Moment = MomentExplain
+	}
+	if n := len(groups(crash.Findings)[0].entries()); n != 2 {
+		t.Errorf("two crash reports are shown as %d", n)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, c := range []struct {
 		text  string

@@ -103,9 +103,9 @@ func (t *text) group(g *group) {
 	}
 	t.WriteString(paint(Printable(g.Name)) + t.dim("  "+plural(len(g.Findings), "finding")) + "\n")
 	t.labelled(0, "", g.Title())
-	for _, f := range g.Findings {
+	for _, e := range g.entries() {
 		t.WriteByte('\n')
-		t.finding(f)
+		t.finding(e)
 	}
 	t.WriteByte('\n')
 	t.remedies(2, "instead", g.Remedies, g.Code())
@@ -114,11 +114,12 @@ func (t *text) group(g *group) {
 }
 
 // finding writes one finding: file and function first, then how sure and how bad, then why.
-func (t *text) finding(f *Finding) {
+func (t *text) finding(e *entry) {
+	f := e.Finding
 	w := &f.Where
 	place := t.dim(Printable(w.file()))
 	if w.Arch != "" {
-		place += t.dim(" (" + Printable(w.Arch) + ")")
+		place += t.dim(" (" + Printable(e.archs()) + ")")
 	}
 	function := "a function without a name"
 	if w.Function != "" {
@@ -126,7 +127,7 @@ func (t *text) finding(f *Finding) {
 	}
 	t.WriteString("  " + t.name(function) + "  " + place + "\n")
 	t.painted(4, string(f.Confidence), t.report.verdict(f), t.confidence(f))
-	t.labelled(4, "call", call(f))
+	t.labelled(4, "call", e.call())
 	t.labelled(4, "what", f.Message)
 	t.labelled(4, "with", f.arguments())
 	t.facts(4, f)

@@ -293,20 +293,47 @@ func ByteCount(n int64) string {
 	return fmt.Sprintf("%.0f %s", v, unit)
 }
 
+// countKills says how many findings kill, and how sure they are: "3 findings that kill at level 2 (1 certain, 2
+// likely), 1 that does not".
+func (r *Report) countKills(level string) string {
+	kills, rest := 0, 0
+	sure := map[Confidence]int{}
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.KillsHere {
+			kills++
+			sure[f.Confidence]++
+		} else {
+			rest++
+		}
+	}
+	if kills == 0 {
+		return fmt.Sprintf("%s, none that kills %s", plural(rest, "finding"), level)
+	}
+	var parts []string
+	for _, c := range []Confidence{Certain, Likely, Possible} {
+		if sure[c] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", sure[c], c))
+		}
+	}
+	verb := "kill"
+	if kills == 1 {
+		verb = "kills"
+	}
+	s := fmt.Sprintf("%s that %s %s (%s)", plural(kills, "finding"), verb, level, strings.Join(parts, ", "))
+	switch rest {
+	case 0:
+		return s
+	case 1:
+		return s + ", 1 that does not"
+	}
+	return s + fmt.Sprintf(", %d that do not", rest)
+}
+
 // headline is the summary in one or two sentences. It never says that a program is safe: what nobody found may be
 // there.
 func (r *Report) headline() string {
 	var b strings.Builder
-	kills, certain := 0, 0
 	explain := r.Moment == MomentExplain
-	for i := range r.Findings {
-		if f := &r.Findings[i]; f.KillsHere {
-			kills++
-			if f.Confidence == Certain {
-				certain++
-			}
-		}
-	}
 	level := atLevel(r.Summary.Level)
 	if r.Summary.Level == LevelDeclared {
 		level = "at the level its program declares"
@@ -321,17 +348,7 @@ func (r *Report) headline() string {
 	case len(r.Findings) == 0:
 		b.WriteString("no known violation found")
 	default:
-		fmt.Fprintf(&b, "%s of %s: ", plural(len(r.Findings), "finding"), plural(len(r.Summary.ByRule), "restriction"))
-		switch {
-		case kills == 0:
-			fmt.Fprintf(&b, "none kills %s", level)
-		case kills == certain:
-			fmt.Fprintf(&b, "%d certain to kill %s", kills, level)
-		case certain == 0:
-			fmt.Fprintf(&b, "%d may kill %s", kills, level)
-		default:
-			fmt.Fprintf(&b, "%d kill %s (%d certain)", kills, level, certain)
-		}
+		b.WriteString(r.countKills(level))
 	}
 	if n := r.Summary.Suppressed; n > 0 {
 		fmt.Fprintf(&b, "; %d known from the baseline left out", n)

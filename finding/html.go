@@ -172,7 +172,7 @@ func (r *Report) htmlFinding(e *entry) htmlFinding {
 		ID: Printable(f.Fingerprint), Function: "a function without a name",
 		File: Printable(w.file()), Arch: Printable(e.archs()),
 		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(e.call()),
-		Message: Printable(f.Message), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
+		Message: sentence(Printable(f.Message), ""), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
 		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}
 	if w.Function != "" {

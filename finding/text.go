@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"charm.land/lipgloss/v2"
 )
 
 // TextOptions says how to render a report for people.
@@ -117,15 +119,19 @@ func (t *text) group(g *group) {
 func (t *text) finding(e *entry) {
 	f := e.Finding
 	w := &f.Where
-	place := t.dim(Printable(w.file()))
+	place := Printable(w.file())
 	if w.Arch != "" {
-		place += t.dim(" (" + Printable(e.archs()) + ")")
+		place += " (" + Printable(e.archs()) + ")"
 	}
 	function := "a function without a name"
 	if w.Function != "" {
 		function = FunctionName(w.Function)
 	}
-	t.WriteString("  " + t.name(function) + "  " + place + "\n")
+	gap := "  "
+	if lipgloss.Width(function)+lipgloss.Width(place)+4 > t.width {
+		gap = "\n    "
+	}
+	t.WriteString("  " + t.name(function) + gap + t.dim(place) + "\n")
 	t.painted(4, string(f.Confidence), t.report.verdict(f), t.confidence(f))
 	t.labelled(4, "call", e.call())
 	t.labelled(4, "what", f.Message)

@@ -55,9 +55,6 @@ func usageError(hint, format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
 }
 
-// startedKey marks, on the root command, that the command line was understood.
-const startedKey = "started"
-
 // markStarted wraps every command's RunE: what fails inside is a failure to do the work (3), while what cobra refuses
 // before that, flags and numbers of arguments, is wrong usage (2).
 func markStarted(cmd *cobra.Command) {

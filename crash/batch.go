@@ -140,6 +140,14 @@ func explainResult(rep finding.Report, in *input, name string, res Result, symbo
 	for _, r := range res.Reports {
 		r.symbols = symbols
 		findings, notes := Explain(r, name)
+		if len(res.Reports) > 1 {
+			for i := range findings {
+				findings[i].Where.Member = r.member()
+			}
+			for i := range notes {
+				notes[i].Member = r.member()
+			}
+		}
 		rep.Findings = append(rep.Findings, findings...)
 		rep.Notes = append(rep.Notes, notes...)
 	}

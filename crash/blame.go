@@ -17,8 +17,12 @@ func (e *explainer) blame() {
 		}
 		return
 	}
-	if s := e.t.call(r.Arch).String(); s != "" && len(e.t.Registers) > 0 {
+	call := e.t.call(r.Arch)
+	if s := call.String(); s != "" {
 		e.say("%s", s)
+	}
+	if call.routine != "" && wrapper(c.callee) {
+		c.callee, e.f.Callee = call.routine, call.routine
 	}
 	e.known()
 	switch {
@@ -27,11 +31,15 @@ func (e *explainer) blame() {
 	case c.origin == system:
 		e.say("the whole stack of thread %d is Apple's; the outermost call that tells something is %s", e.t.Index, c.place())
 	default:
-		call := "the call"
+		made := "the call"
 		if c.callee != "" {
-			call += " of " + c.callee
+			made += " of " + c.callee
 		}
-		e.say("%s came from %s: %s", call, c.place(), c.origin)
+		if c.origin == unknownOrigin {
+			e.say("%s came from %s", made, c.place())
+		} else {
+			e.say("%s came from %s: %s", made, c.place(), c.origin)
+		}
 		if c.program != nil {
 			e.say("it was reached from %s of the program itself", (&culprit{frame: c.program}).place())
 		}
@@ -47,7 +55,7 @@ func (e *explainer) blame() {
 
 // known says which known software made the call, from the list of offenders and from stacks seen in public reports.
 func (e *explainer) known() {
-	c := &e.c
+	c, told := &e.c, false
 	if c.frame != nil && c.origin != system && e.x.Rule != nil {
 		ev := rules.Evidence{Rule: e.x.Rule.Name, Function: c.frame.name()}
 		if im := e.r.image(c.frame); im != nil {
@@ -63,6 +71,7 @@ func (e *explainer) known() {
 			}
 			if m.Does != "" {
 				e.say("%s is known for this: %s", m.Name, m.Does)
+				told = true
 			}
 		}
 	}
@@ -74,7 +83,7 @@ func (e *explainer) known() {
 		sdk := sig.sdk
 		e.f.SDK = &sdk
 	}
-	if sig.cause != "" {
+	if sig.cause != "" && !told {
 		e.say("%s", sig.cause)
 	}
 	if sig.advice != "" {
@@ -154,7 +163,7 @@ func (e *explainer) confirm() {
 			"CONTAINS \"EXC_GUARD\"')")
 	case e.c.frame != nil && e.c.frame.Symbol == "" && e.c.origin != anonymous:
 		e.say("to confirm: portcullis explain --symbols with the program's dSYM names the function")
-	case e.f.Callee != "" && e.g.typ == rules.GuardMachPort && e.c.origin != system && e.c.origin != anonymous:
+	case e.c.frame != nil && e.f.Callee != "" && e.g.typ == rules.GuardMachPort && e.c.origin != system && e.c.origin != anonymous:
 		e.say("to confirm: portcullis check on %s, or a breakpoint on %s", e.c.frame.Image, e.f.Callee)
 	}
 }

@@ -220,13 +220,14 @@ func (r *Report) addException(d *document) {
 		}
 	}
 	if x.guardType() == rules.GuardRejectedSC && x.Port == nil && e.Syscall != nil {
-		x.Port = new(uint64)
+		x.Port = new(uint64) // 0: no Mach trap
 	}
 	for _, p := range []*Signed{e.GuardID, e.Reason, e.Offset, e.Number, e.Syscall} {
 		if p != nil && x.Payload == nil {
 			x.Payload = (*uint64)(p)
 		}
 	}
+	x.readMessage(x.Message) // pasted pieces leave the numbers out
 }
 
 // parseCodes reads "0x0000000009c27b83, 0x0000000000000000".

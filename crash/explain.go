@@ -13,7 +13,7 @@ import (
 // it is instead. The path names the input.
 func Explain(r *Report, path string) ([]finding.Finding, []finding.Note) {
 	if !r.isGuard() {
-		return nil, []finding.Note{{Path: path, Member: r.member(), Message: r.otherKind()}}
+		return nil, []finding.Note{{Path: path, Message: r.otherKind()}}
 	}
 	e := explainer{r: r, g: r.guard(), t: r.FaultingThread()}
 	if e.t == nil && len(r.Threads) > 0 && r.Faulting < 0 {
@@ -27,7 +27,7 @@ func Explain(r *Report, path string) ([]finding.Finding, []finding.Note) {
 	return []finding.Finding{e.finding(path)}, nil
 }
 
-// member tells reports of one input apart.
+// member tells reports of one input apart: the process and the line.
 func (r *Report) member() string {
 	s := r.Process
 	if r.PID != 0 {
@@ -114,7 +114,7 @@ func (e *explainer) say(format string, args ...any) {
 func (e *explainer) finding(path string) finding.Finding {
 	r, g := e.r, &e.g
 	e.f = finding.Finding{Moment: finding.MomentExplain, KillsFrom: rules.Never, Confidence: finding.Possible,
-		Where: finding.Where{Path: path, Member: r.member(), Arch: r.Arch}}
+		Where: finding.Where{Path: path, Arch: r.Arch}}
 	e.c = r.findCulprit(e.t)
 	secondary := e.place()
 	e.about()
@@ -221,7 +221,7 @@ func (e *explainer) about() {
 	}
 	if who == "" {
 		who = "the text does not name the process"
-		if r.OSText == "" {
+		if !r.OS.Known() {
 			e.say("%s, nor the system it ran on", who)
 			return
 		}
@@ -233,6 +233,8 @@ func (e *explainer) about() {
 	}
 	if r.OSText != "" {
 		who += ", on " + clip(r.OSText, 60)
+	} else if r.OS.Known() {
+		who += fmt.Sprintf("; the words around it speak of %s", r.OS)
 	}
 	if r.Hardware != "" {
 		who += ", " + clip(r.Hardware, 40)

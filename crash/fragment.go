@@ -159,6 +159,7 @@ func (t *textReader) quoted(s string) bool {
 		if t.cur == nil || t.cur.Shape != ShapeMinidump {
 			t.finish()
 			t.report().Shape = ShapeMinidump
+			t.mode = inLabels
 			t.cur.Exception.Type = "EXC_GUARD"
 		}
 		return true

@@ -60,6 +60,9 @@ func readBytes(name string, b []byte) Result {
 func (res Result) finish(name string) Result {
 	res.Reports = merge(res.Reports)
 	for _, r := range res.Reports {
+		if !r.OS.Known() && r.OSText == "" {
+			r.OS = r.proseOS
+		}
 		for _, d := range r.unread {
 			res.Unread = append(res.Unread, finding.Unread{Path: name, Offset: max(d.offset, 0), Reason: d.reason})
 		}
@@ -237,6 +240,9 @@ func mergeLog(logs map[string]*Report, r *Report) bool {
 
 // sameIncident reports whether two reports that follow each other are of one incident.
 func sameIncident(a, b *Report) bool {
+	if a.Shape == ShapeMinidump && b.Shape == ShapeMinidump {
+		return true // several lines of one log
+	}
 	if a.Shape == ShapeLog || a.Shape == ShapeDebugger || b.Shape == ShapeDebugger || a.Shape == ShapeMinidump {
 		return false
 	}
@@ -282,6 +288,9 @@ func (r *Report) absorb(o *Report) {
 	fill(&r.SIP, o.SIP)
 	fill(&r.TeamID, o.TeamID)
 	r.setOS(o.OSText)
+	if !r.proseOS.Known() {
+		r.proseOS = o.proseOS
+	}
 	if r.PID == 0 {
 		r.PID = o.PID
 	}

@@ -65,7 +65,8 @@ type Report struct {
 	Repeats     int      // kernel log: how many lines say the same
 	Targets     []uint32 // kernel log: the first distinct targets
 
-	partial  bool // lines without process or threads
+	proseOS  rules.OS // that the words around it speak of
+	partial  bool     // lines without process or threads
 	unread   []defect
 	imageRaw []lenient.Raw
 	symbols  *Symbols

@@ -165,8 +165,8 @@ func (s *scanner) document(b []byte, i int, open bool) int {
 	}
 	raw := lenient.Raw(b[i:end])
 	n := s.progress()
-	if open && err != nil && err.Offset >= len(bytes.TrimRight(b, " \t\r\n`")) {
-		err = nil // a piece cut out of a document has no end
+	if open && err != nil && (err.Offset >= len(bytes.TrimRight(b, " \t\r\n`")) || end == lastLine(b, err.Offset)) {
+		err = nil // a piece cut out of a document has no end, and may have prose behind it
 	}
 	if err != nil { // from here on relative to the document, as all its parts are
 		err = &lenient.Error{Offset: err.Offset - i, Reason: err.Reason}
@@ -177,6 +177,12 @@ func (s *scanner) document(b []byte, i int, open bool) int {
 		return i // some other text with a brace; lines inside it may still be a report
 	}
 	return end
+}
+
+// lastLine returns the end of the last text in front of the line that holds offset.
+func lastLine(b []byte, offset int) int {
+	start := bytes.LastIndexByte(b[:min(offset, len(b))], '\n') + 1
+	return len(bytes.TrimRight(b[:start], ", \t\r\n>`"))
 }
 
 // progress counts what has been found, so that two counts tell whether something was added.

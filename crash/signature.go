@@ -22,8 +22,7 @@ var signatures = []signature{
 		sdk: finding.SDK{Name: "minidumper", Source: "https://github.com/zed-industries/zed/issues/57950"},
 		cause: "minidumper's Server gives up its receive right with mach_port_deallocate when it is dropped, which is " +
 			"meant for send rights",
-		advice: "End the receive right with mach_port_mod_refs(…, MACH_PORT_RIGHT_RECEIVE, -1) or mach_port_destruct; Zed " +
-			"keeps the server alive until the process exits."},
+		advice: "Keep the server alive until the process exits, as Zed does, until the crate is mended."},
 	{symbol: "user_idle::", sdk: finding.SDK{Name: "user-idle", Source: "https://github.com/block/buzz/issues/5338"},
 		cause: "the crate releases the same IOKit objects twice on its success path"},
 	{symbol: "google_breakpad::ForwardException", sdk: breakpad, cause: forwarding},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"portcullis.dev/crash/lenient"
+	"portcullis.dev/rules"
 )
 
 // textReader collects reports from lines of text: the translated form that macOS and iOS show, in any version, and
@@ -15,7 +16,8 @@ type textReader struct {
 	seen   map[string]bool
 	thread *Thread // that frames and registers go to
 	mode   textMode
-	join   string // label whose value the editor wrapped to the next line
+	os     rules.OS // last one that prose speaks of
+	join   string   // label whose value the editor wrapped to the next line
 
 	offset int64 // of the line in the input
 	line   int
@@ -48,7 +50,7 @@ var repeatable = map[string]bool{"exception codes": true, "notes": true, "mach p
 
 func (t *textReader) report() *Report {
 	if t.cur == nil {
-		t.cur = &Report{Shape: ShapeText, Offset: t.offset, Line: t.line, Faulting: -1, partial: true}
+		t.cur = &Report{Shape: ShapeText, proseOS: t.os, Offset: t.offset, Line: t.line, Faulting: -1, partial: true}
 		t.seen = map[string]bool{}
 		t.out = append(t.out, t.cur)
 		t.thread, t.mode = nil, inLabels
@@ -112,6 +114,11 @@ func (t *textReader) read(raw string, offset int64, line int) {
 		if _, known := labels[key]; known {
 			t.label(key, strings.TrimSpace(strings.Trim(value, "*`")))
 			return
+		}
+	}
+	if strings.Contains(s, "OS ") {
+		if o, ok := rules.ParseOS(s); ok {
+			t.os = o
 		}
 	}
 	t.fragment(s)
@@ -179,7 +186,9 @@ func (t *textReader) label(key, value string) {
 		fill(&r.SIP, strings.ToLower(value))
 	case "exception type":
 		name, signal, _ := strings.Cut(value, " ")
-		fill(&x.Type, strings.TrimRight(name, ",;"))
+		if name = strings.TrimRight(name, ",;"); !strings.HasPrefix("EXC_GUARD", name) || name == "EXC_GUARD" {
+			fill(&x.Type, name) // shorter, it was cut off
+		}
 		if i := strings.Index(signal, "(SIG"); i >= 0 {
 			x.Signal, _, _ = strings.Cut(signal[i+1:], ")")
 		}

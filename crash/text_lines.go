@@ -25,6 +25,9 @@ func cleanLine(s string) string {
 	if strings.Contains(s, "**") {
 		s = strings.ReplaceAll(s, "**", "")
 	}
+	if strings.Contains(s, `\_`) || strings.Contains(s, `\(`) { // markdown's escapes
+		s = strings.NewReplacer(`\_`, "_", `\(`, "(", `\)`, ")", `\[`, "[", `\]`, "]", `\*`, "*").Replace(s)
+	}
 	return strings.Trim(s, "`")
 }
 

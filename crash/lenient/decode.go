@@ -89,18 +89,31 @@ func (d *decoder) object(r Raw, v reflect.Value, path string) *Error {
 // member returns the function that stores one member of an object in v.
 func (d *decoder) member(v reflect.Value, path string) func(key []byte, value Raw) bool {
 	f := fieldsOf(v.Type())
+	var seen map[string]bool
+	if f.keys >= 0 {
+		seen = map[string]bool{}
+	}
 	return func(key []byte, value Raw) bool {
 		i, known := f.byKey[string(key)]
 		if !known && f.extra < 0 && f.keys < 0 {
 			return true
 		}
 		name := string(key)
-		if f.keys >= 0 {
+		if f.keys >= 0 && !seen[name] {
+			seen[name] = true
 			k := v.Field(f.keys)
 			k.Set(reflect.Append(k, reflect.ValueOf(name)))
 		}
-		if known && d.value(value, v.Field(i), path+name) {
-			return true
+		if known {
+			if f.extra >= 0 {
+				v.Field(i).SetZero() // the last of several members of a name counts
+			}
+			if d.value(value, v.Field(i), path+name) {
+				if f.extra >= 0 {
+					delete(v.Field(f.extra).Interface().(Extra), name)
+				}
+				return true
+			}
 		}
 		if f.extra >= 0 {
 			e := v.Field(f.extra)

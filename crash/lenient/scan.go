@@ -183,6 +183,9 @@ func members(b []byte, i int, f func(key []byte, value Raw) bool) (int, *Error) 
 			return good, &Error{min(i, len(b)), "a colon is due"}
 		}
 		value, end, err := Scan(b, i+1)
+		if value.cut(end == len(b), err) {
+			return good, &Error{len(b), "the text ends inside a value"}
+		}
 		if !f(key, value) {
 			return end, nil
 		}
@@ -191,6 +194,11 @@ func members(b []byte, i int, f func(key []byte, value Raw) bool) (int, *Error) 
 		}
 		i, good = end, end
 	}
+}
+
+// cut reports whether the text ends inside a string, a number or a word, so that what is there of it says nothing.
+func (r Raw) cut(atEnd bool, err *Error) bool {
+	return r.Kind() != '{' && r.Kind() != '[' && len(r) > 0 && (err != nil || atEnd && r[0] != '"')
 }
 
 // Elements calls f for every element of an array until f returns false, as [Raw.Members] does.
@@ -210,6 +218,9 @@ func (r Raw) Elements(f func(i int, value Raw) bool) *Error {
 			return nil
 		}
 		value, end, err := Scan(r, i)
+		if value.cut(end == len(r), err) {
+			return &Error{len(r), "the text ends inside a value"}
+		}
 		if !f(n, value) {
 			return nil
 		}

@@ -9,52 +9,79 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portcullis.dev/internal/corpus"
 )
 
-// A block of documentation that shows a command and what it prints. The command is of the form
+// A block of documentation that shows a command and what it prints. It is of one of the forms
 //
 //	$ portcullis WORD...
 //	$ echo 'TEXT' | portcullis WORD...
-var console = regexp.MustCompile("(?m)^```console\n\\$ (?:echo '([^']*)' \\| )?portcullis (.*)\n((?:[^`].*\n|\n)*)```$")
+//	$ npm pack --silent PACKAGE
+//	FILE.tgz
+//	$ portcullis WORD...
+var console = regexp.MustCompile("(?m)^```console\n" +
+	"(?:\\$ npm pack --silent (\\S+)\n(\\S+)\n)?" +
+	"\\$ (?:echo '([^']*)' \\| )?portcullis (.*)\n" +
+	"((?:[^`].*\n|\n)*)```$")
 
 // TestDocumentedOutput runs the commands that the documentation shows and compares what they print with what stands
 // there. With -update it writes it there.
 func TestDocumentedOutput(t *testing.T) {
-	root := filepath.Join("..", "..")
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := 0
 	for _, page := range append(pages, filepath.Join(root, "README.md")) {
-		old, err := os.ReadFile(page)
+		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fresh := console.ReplaceAllStringFunc(string(old), func(block string) string {
+		for _, m := range console.FindAllSubmatch(text, -1) {
 			blocks++
-			m := console.FindStringSubmatch(block)
-			var out, stderr bytes.Buffer
-			run(append([]string{"--color", "never"}, strings.Fields(m[2])...), strings.NewReader(m[1]+"\n"), &out, &stderr)
-			if stderr.Len() > 0 {
-				t.Errorf("%s: portcullis %s: %s", page, m[2], &stderr)
-			}
-			head, _, _ := strings.Cut(strings.TrimPrefix(block, "```console\n"), "\n")
-			return "```console\n" + head + "\n" + out.String() + "```"
-		})
-		if fresh == string(old) {
-			continue
+			spec, file, input, line, shown := string(m[1]), string(m[2]), string(m[3]), string(m[4]), string(m[5])
+			t.Run(filepath.Base(page)+"/"+line, func(t *testing.T) {
+				if spec != "" {
+					tarball := corpus.NPM(t, spec)
+					t.Chdir(t.TempDir())
+					if err := os.Symlink(tarball, file); err != nil {
+						t.Fatal(err)
+					}
+				}
+				printed := output(t, line, input)
+				if printed == shown {
+					return
+				}
+				if !*update {
+					t.Fatalf("%s shows other output than is printed; go test ./cmd/portcullis -update mends it. -shown "+
+						"+printed:\n%s", page, cmp.Diff(shown, printed))
+				}
+				block := strings.TrimSuffix(string(m[0]), shown+"```") + printed + "```"
+				text = bytes.Replace(text, m[0], []byte(block), 1)
+				if err := os.WriteFile(page, text, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			})
 		}
-		if *update {
-			if err := os.WriteFile(page, []byte(fresh), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		t.Errorf("%s shows other output than is printed; go test ./cmd/portcullis -update mends it. -shown +printed:\n%s",
-			page, cmp.Diff(string(old), fresh))
 	}
 	if blocks == 0 {
 		t.Error("the documentation shows no command with its output")
 	}
+}
+
+// output runs a command line, whose words are set apart by single spaces, and returns its standard output.
+func output(t *testing.T, line, input string) string {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	words := append([]string{"--color", "never"}, strings.Fields(line)...)
+	run(words, strings.NewReader(input+"\n"), &out, &stderr)
+	if stderr.Len() > 0 {
+		t.Errorf("portcullis %s: %s", line, &stderr)
+	}
+	return out.String()
 }

@@ -65,10 +65,16 @@ func (c *cleanup) run(k *Kernel) {
 			}
 		}
 		if i == len(c.tasks)-1 {
-			c.tasks, i = c.tasks[:0], -1
+			c.tasks, i = c.tasks[:0], -1 // all done: what comes next starts from the front
 		}
 	}
+	if cap(c.tasks) > maxKept {
+		c.tasks = nil
+	}
 }
+
+// maxKept is the longest list that a thread keeps for its next call.
+const maxKept = 256
 
 // dropRight destroys a right that is in no space.
 func (p *Port) dropRight(c *cleanup, d mach.Disposition) {

@@ -387,17 +387,50 @@ func (r *modelRun) send(*rapid.T) {
 		}
 	}
 	var descs []mach.Descriptor
+	var names [][]mach.Name // of each descriptor: one, or those of an array
 	for range rapid.IntRange(0, 2).Draw(r.T, "rights") {
 		d := r.disposition()
-		descs = append(descs, mach.Descriptor{Name: r.name(t, "right", holding(d)), Disposition: d})
+		desc := mach.Descriptor{Name: r.name(t, "right", holding(d)), Disposition: d}
+		of := []mach.Name{desc.Name}
+		if rapid.IntRange(0, 3).Draw(r.T, "array") == 0 {
+			of = of[:rapid.IntRange(0, 1).Draw(r.T, "first")]
+			for range rapid.IntRange(0, 2).Draw(r.T, "more") {
+				of = append(of, r.name(t, "element", holding(d)))
+			}
+			desc = t.array(d, of)
+		}
+		descs, names = append(descs, desc), append(names, of)
 	}
 	buf := message(mach.MakeBits(dd, rd, 0), dest, reply, r.nextID, nil, descs...)
 	kr := t.sendBytes(buf, 0)
-	r.same("send", kr, r.modelSend(mt, buf, dest, dd, reply, rd, descs))
+	r.same("send", kr, r.modelSend(mt, t, buf, dest, dd, reply, rd, descs, names))
 }
 
-func (r *modelRun) modelSend(mt *modelTask, buf []byte, dest mach.Name, dd mach.Disposition, reply mach.Name,
-	rd mach.Disposition, descs []mach.Descriptor) mach.KernReturn {
+// array puts names into the task's memory and describes them.
+func (t *testTask) array(d mach.Disposition, names []mach.Name) mach.Descriptor {
+	b := make([]byte, 0, 8)
+	for _, n := range names {
+		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	}
+	return mach.Descriptor{Type: mach.DescriptorOOLPorts, Address: t.mem.put(b), Size: uint32(len(names)),
+		Disposition: d, Deallocate: true}
+}
+
+// namesOf returns the names that a received descriptor holds.
+func (t *testTask) namesOf(d mach.Descriptor) []mach.Name {
+	if d.Type != mach.DescriptorOOLPorts {
+		return []mach.Name{d.Name}
+	}
+	var names []mach.Name
+	b, _ := t.mem.CopyIn(d.Address, 4*d.Size, true)
+	for ; len(b) > 0; b = b[4:] {
+		names = append(names, mach.Name(binary.LittleEndian.Uint32(b)))
+	}
+	return names
+}
+
+func (r *modelRun) modelSend(mt *modelTask, t *testTask, buf []byte, dest mach.Name, dd mach.Disposition,
+	reply mach.Name, rd mach.Disposition, descs []mach.Descriptor, names [][]mach.Name) mach.KernReturn {
 	m := r.m
 	e := mt.names[dest]
 	if e == nil || !e.send && !e.receive && !e.once {
@@ -418,26 +451,33 @@ func (r *modelRun) modelSend(mt *modelTask, buf []byte, dest mach.Name, dd mach.
 	if reply != 0 {
 		msg.reply, _ = m.copyin(mt, reply, rd, false)
 	}
-	for _, d := range descs {
-		right, kr := m.copyin(mt, d.Name, d.Disposition, false)
-		if kr != 0 {
-			m.destroyMsg(msg)
-			return mach.SendInvalidRight
-		}
-		if d.Disposition == mach.MoveReceive {
-			if m.circular(right.port, to.port) {
-				msg.circular = true
-			} else {
-				right.port.goingTo = to.port
+	for i, d := range descs {
+		var item []modelRight
+		for _, n := range names[i] {
+			right, kr := m.copyin(mt, n, d.Disposition, false)
+			if kr != 0 {
+				for _, right := range item { // of an array: before the message
+					m.destroyRight(right)
+				}
+				m.destroyMsg(msg)
+				return mach.SendInvalidRight
 			}
+			if d.Disposition == mach.MoveReceive {
+				if m.circular(right.port, to.port) {
+					msg.circular = true
+				} else {
+					right.port.goingTo = to.port
+				}
+			}
+			item = append(item, right)
 		}
-		msg.rights = append(msg.rights, right)
+		msg.rights = append(msg.rights, item...)
 	}
 	switch {
 	case msg.circular || to.port.dead:
 		m.destroyMsg(msg)
 	case len(to.port.queue) >= to.port.limit && to.disp != mach.MoveSendOnce:
-		r.modelPseudo(mt, buf, msg)
+		r.modelPseudo(mt, t, buf, len(descs), msg)
 		return mach.SendTimedOut
 	default:
 		to.port.queue = append(to.port.queue, msg)
@@ -445,18 +485,30 @@ func (r *modelRun) modelSend(mt *modelTask, buf []byte, dest mach.Name, dd mach.
 	return 0
 }
 
+// arrive gives a task the rights of a message's body.
+func (r *modelRun) arrive(mt *modelTask, msg *modelMsg, names []mach.Name) {
+	if len(names) != len(msg.rights) {
+		r.Fatalf("%d rights arrived, want %d", len(names), len(msg.rights))
+	}
+	for i, right := range msg.rights {
+		r.m.copyout(mt, right, names[i])
+	}
+}
+
 // modelPseudo checks what came back of a message that could not be sent.
-func (r *modelRun) modelPseudo(mt *modelTask, buf []byte, msg *modelMsg) {
+func (r *modelRun) modelPseudo(mt *modelTask, t *testTask, buf []byte, descs int, msg *modelMsg) {
 	var h mach.Header
 	h.Decode(buf)
 	r.m.copyout(mt, msg.dest, h.Remote)
 	r.m.copyout(mt, msg.reply, h.Local)
 	i := mach.HeaderSize + mach.BodySize
-	for _, right := range msg.rights {
+	var names []mach.Name
+	for range descs {
 		var d mach.Descriptor
 		i += d.Decode(buf[i:])
-		r.m.copyout(mt, right, d.Name)
+		names = append(names, t.namesOf(d)...)
 	}
+	r.arrive(mt, msg, names)
 }
 
 func (r *modelRun) receive(*rapid.T) {
@@ -505,13 +557,12 @@ func (r *modelRun) receive(*rapid.T) {
 			}
 			r.m.lostSend(p, held)
 		}
-		if len(got.descs) != len(msg.rights) {
-			r.Fatalf("received %d rights, want %d", len(got.descs), len(msg.rights))
+		var names []mach.Name
+		for _, d := range got.descs {
+			names = append(names, t.namesOf(d)...)
 		}
-		for i, right := range msg.rights {
-			r.m.copyout(mt, right, got.descs[i].Name)
-			r.m.drain()
-		}
+		r.arrive(mt, msg, names)
+		r.m.drain()
 		r.same("receive", kr, 0)
 		return
 	}

@@ -62,6 +62,15 @@ func TestFunctionName(t *testing.T) {
 			t.Errorf("FunctionName(%q) = %q, want %q", in, got, want)
 		}
 	}
+	// Crash reports have left out the underscore of Mach-O.
+	for in, want := range map[string]string{
+		"_pthread_start": "_pthread_start", "main": "main", "_ZN3foo3barEv": "foo::bar", "": "",
+	} {
+		f := Finding{Moment: MomentExplain, Where: Where{Function: in}}
+		if got := f.function(); got != want {
+			t.Errorf("in a crash report %q is %q, want %q", in, got, want)
+		}
+	}
 	if long := "_" + strings.Repeat("x", maxMangled+1); FunctionName(long) != long {
 		t.Error("a very long name is changed")
 	}

@@ -176,7 +176,7 @@ func (r *Report) htmlFinding(e *entry) htmlFinding {
 		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}
 	if w.Function != "" {
-		h.Function, h.Symbol = FunctionName(w.Function), Printable(w.Function)
+		h.Function, h.Symbol = f.function(), Printable(w.Function)
 	}
 	if f.Moment == MomentExplain {
 		h.Call = Printable(crashPlace(f))

@@ -13,31 +13,52 @@ const (
 	maxDemangledLog = 11 // 2048 bytes
 )
 
-// FunctionName returns a symbol as its author wrote it: C++ and Rust names demangled, Swift names as far as module,
-// type and function go, and everything else without the underscore that Mach-O puts before the names of C. The result
-// is [Printable].
+// FunctionName returns a symbol of a Mach-O file as its author wrote it: C++ and Rust names demangled, Swift names as far
+// as module, type and function go, and everything else without the underscore that Mach-O puts before the names of C.
+// The result is [Printable].
 func FunctionName(symbol string) string {
-	name := strings.TrimPrefix(symbol, "_")
-	if name == "" || len(symbol) > maxMangled {
-		return Printable(symbol)
+	if plain := demangled(symbol); plain != "" {
+		return Printable(plain)
 	}
-	mangled := name
-	if strings.HasPrefix(symbol, "_Z") || strings.HasPrefix(symbol, "_R") {
-		mangled = symbol // from a crash report, which leaves Mach-O's underscore out
+	if name := strings.TrimPrefix(symbol, "_"); name != "" && len(symbol) <= maxMangled {
+		return Printable(name)
+	}
+	return Printable(symbol)
+}
+
+// function is the name of the function for people. Crash reports have left Mach-O's underscore out, so one that stands
+// there is part of the name.
+func (f *Finding) function() string {
+	if f.Moment == MomentCheck {
+		return FunctionName(f.Where.Function)
+	}
+	if plain := demangled(f.Where.Function); plain != "" {
+		return Printable(plain)
+	}
+	return Printable(f.Where.Function)
+}
+
+// demangled returns what a mangled name stands for, with or without Mach-O's underscore before it; "" for other names.
+func demangled(symbol string) string {
+	if len(symbol) > maxMangled {
+		return ""
+	}
+	mangled := symbol
+	if strings.HasPrefix(symbol, "__Z") || strings.HasPrefix(symbol, "__R") || strings.HasPrefix(symbol, "___Z") ||
+		strings.HasPrefix(symbol, "_$") {
+		mangled = symbol[1:]
 	}
 	switch {
 	case strings.HasPrefix(mangled, "_Z"), strings.HasPrefix(mangled, "_R"), strings.HasPrefix(mangled, "__Z"):
 		plain, err := demangle.ToString(mangled, demangle.NoParams, demangle.NoTemplateParams,
 			demangle.MaxLength(maxDemangledLog), demangle.LLVMStyle)
-		if err == nil && plain != "" {
-			return Printable(plain)
+		if err == nil {
+			return plain
 		}
-	case strings.HasPrefix(name, "$s"), strings.HasPrefix(name, "$S"):
-		if plain := swiftName(name[2:]); plain != "" {
-			return Printable(plain)
-		}
+	case strings.HasPrefix(mangled, "$s"), strings.HasPrefix(mangled, "$S"):
+		return swiftName(mangled[2:])
 	}
-	return Printable(name)
+	return ""
 }
 
 // swiftName reads the front of a Swift symbol behind its "$s": identifiers with their lengths before them, the module

@@ -267,7 +267,7 @@ func (o *SARIFOptions) result(r *Report, f *Finding, rule int) sarifResult {
 		binary.Physical.Address = &sarifAddress{Absolute: a, Kind: "instruction"}
 	}
 	if w.Function != "" {
-		binary.Logical = []sarifFunction{{Name: FunctionName(w.Function), Decorated: Printable(w.Function), Kind: "function"}}
+		binary.Logical = []sarifFunction{{Name: f.function(), Decorated: Printable(w.Function), Kind: "function"}}
 	}
 	res.Locations = []sarifLocation{binary}
 	if src := o.source(w); src != "" {

@@ -125,7 +125,7 @@ func (t *text) finding(e *entry) {
 	}
 	function := "a function without a name"
 	if w.Function != "" {
-		function = FunctionName(w.Function)
+		function = f.function()
 	}
 	gap := "  "
 	if lipgloss.Width(function)+lipgloss.Width(place)+4 > t.width {
@@ -265,7 +265,7 @@ func crashPlace(f *Finding) string {
 	w := &f.Where
 	var s string
 	if w.Function != "" {
-		s = FunctionName(w.Function)
+		s = f.function()
 	}
 	if w.Image != "" {
 		s = strings.TrimSpace(s + " in " + w.Image)

@@ -68,6 +68,7 @@ func (c *context) note(v *val, site uint64) {
 
 // call does to the state what a call or system call does.
 func (c *context) call(s *state, in *op.Inst) {
+	c.ops += 8 + len(s.mem)/4
 	var syms []string
 	only := false
 	var local uint64
@@ -293,6 +294,7 @@ func (c *context) inline(s *state, in *op.Inst, addr uint64) bool {
 		}
 		var x op.Inst
 		c.isa.Decode(b, addr, &x)
+		c.ops += 4
 		line = append(line, x)
 		addr += uint64(x.Len)
 		switch x.Flow {

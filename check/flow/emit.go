@@ -60,9 +60,15 @@ func (c *context) emit(s *state, in *op.Inst, syms []string, only bool, stack in
 	}
 }
 
+// maxSnapshots is the number of calls of a function of which the state is kept for [Value.Load].
+const maxSnapshots = 4096
+
 // args reads the arguments at a call.
 func (c *context) args(s *state, n int, stack int64) []Value {
-	at := s.clone()
+	var at *state
+	if len(c.calls) < maxSnapshots {
+		at = s.clone()
+	}
 	var out []Value
 	for i := range n {
 		var v *val
@@ -116,10 +122,10 @@ func (c *context) emitSite(site uint64, why string) {
 	}
 	var in op.Inst
 	c.isa.Decode(c.bytesAt(site), site, &in)
-	if c.g != nil {
+	if c.g != nil && c.isa.Align == 1 && c.inside(site) && c.g.lookup(c, site) == nil {
 		// In object files of x86_64 a site may be the relocated field inside of the instruction.
-		for i := range c.g.insts {
-			if x := &c.g.insts[i]; x.Addr < site && site < x.Addr+uint64(x.Len) && c.g.lookup(c, site) == nil {
+		for back := uint64(1); back < uint64(c.isa.MaxLen) && site-back >= c.f.Start; back++ {
+			if x := c.g.lookup(c, site-back); x != nil && uint64(x.Len) > back {
 				c.emitSite(x.Addr, why)
 				return
 			}

@@ -150,6 +150,7 @@ func (c *context) operate(s *state, in *op.Inst) {
 }
 
 func (c *context) store(s *state, p *val, size int64, v cell, vn uint32, in *op.Inst) {
+	c.ops += len(s.mem) / 16
 	s.store(p, size, v, vn, in.Addr, in.Name)
 }
 
@@ -242,11 +243,13 @@ func (c *context) compute(s *state, in *op.Inst, o *op.Op, w uint8) {
 	} else {
 		b = s.regs[o.B].v
 	}
+	c.ops += len(a.atoms) * len(b.atoms) / 4
 	c.set(s, o.Dst, cell{v: binary(o.Kind, a, b, w, in.Addr, in.Name)}, in.Addr)
 }
 
 func (c *context) loadOp(s *state, in *op.Inst, o *op.Op, i int, w uint8) {
 	p, got := c.address(s, in, o)
+	c.ops += len(p.atoms) + len(s.mem)/16
 	if got {
 		c.note(p, in.Addr)
 		c.set(s, o.Dst, cell{v: p}, in.Addr)

@@ -50,6 +50,7 @@ func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 		if !b.live {
 			return
 		}
+		c.ops += 16 + len(s.mem)/2
 		switch {
 		case b.in == nil:
 			b.in = s.clone()
@@ -239,6 +240,7 @@ func (c *context) readTable(a *atom) []uint64 {
 	var list []uint64
 	at := a.c
 	for range maxTable {
+		c.ops += 1 + len(list)/16
 		var t uint64
 		if a.kind == kindEntry {
 			var sym string

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"portcullis.dev/check/flow"
 	"portcullis.dev/rules"
 )
@@ -89,16 +91,19 @@ const (
 
 // own tells whether a port argument is proven to be one of this very process.
 func (t target) own(v flow.Value) bool {
+	switch t {
+	case ownTask:
+		return all(v, isTaskSelf)
+	case ownThread:
+		return all(v, isThreadSelf)
+	}
+	return false
+}
+
+// all tells whether f is true for whatever a value can be.
+func all(v flow.Value, f func(flow.Source) bool) bool {
 	sources := v.Sources()
-	if !v.Complete() || len(sources) == 0 {
-		return false
-	}
-	for _, s := range sources {
-		if t == ownTask && !isTaskSelf(s) || t == ownThread && !isThreadSelf(s) {
-			return false
-		}
-	}
-	return true
+	return v.Complete() && len(sources) > 0 && !slices.ContainsFunc(sources, func(s flow.Source) bool { return !f(s) })
 }
 
 // isTaskSelf recognises what mach_task_self() reads or returns. A pointer that the function loaded, such as the slot

@@ -72,8 +72,13 @@ func (e exceptionPorts) judge(s *site) []verdict {
 	case !e.target.own(what):
 		p.doubt("the level of the process whose port is the first argument decides: " + what.String())
 	}
+	if v.restores = fromTable(port); v.restores {
+		p.doubt("the port is one of several that were kept, and those are null where nothing was registered before")
+	}
 	always := sort.complete && sort.allowed == 0
-	v.confidence = p.confidence(always, len(sort.forbidden) > 0)
+	// What is kept as zero is often replaced by a default, which is forbidden; but then the port is null as well.
+	some := len(sort.forbidden) > 0 && (sort.complete || port.NonZero())
+	v.confidence = p.confidence(always, some)
 	v.evidence = p.facts()
 	if c, ok := behavior.Const(); ok && len(sort.forbidden) == 1 {
 		code := v.rule.Code(uint32(c))
@@ -185,7 +190,22 @@ func never(v flow.Value, f func(uint64) bool) bool {
 	return true
 }
 
+// fromTable tells whether a value is loaded from one of several places, as in a loop over what an earlier call saved.
+func fromTable(v flow.Value) bool {
+	places := 0
+	for _, s := range v.Sources() {
+		if s.Kind == flow.KindField || s.Kind == flow.KindOut {
+			places++
+		}
+	}
+	return places > 1
+}
+
 func maskValid(v flow.Value) bool {
+	invalid := uint64(^mach.ExcMaskValid)
+	if known, bits := v.KnownBits(); known&invalid == invalid && bits&invalid == 0 {
+		return true
+	}
 	return never(v, func(c uint64) bool { return mach.ExceptionMask(c)&^mach.ExcMaskValid != 0 })
 }
 

@@ -78,7 +78,7 @@ func (j judgement) finding(m *module, h hit, o outcome) finding.Finding {
 		Callee: h.callee, Arguments: h.arguments, Evidence: slices.Clone(h.evidence),
 		Message: h.message, Remedy: h.rule.Remedy, Help: h.rule.Help(),
 	}
-	addKnown(&f, h.known)
+	addKnown(&f, &h)
 	f.Evidence = append(f.Evidence, j.levelFacts(m, o)...)
 	if o.waived {
 		f.Evidence = append(f.Evidence, "the program holds "+h.waiver+", which allows it")

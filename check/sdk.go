@@ -70,8 +70,10 @@ func (m *module) versionFromBundle(infos map[string]container.Info) {
 }
 
 // known adds to a finding which software it lies in. A version that is known to conform may still hold the old call
-// for old systems, so the finding becomes only possible; one that is known to violate makes it likely.
-func addKnown(f *finding.Finding, k *rules.Match) {
+// for old systems, so the finding becomes only possible; one that is known to violate makes it likely, unless the call
+// only restores what was there before.
+func addKnown(f *finding.Finding, h *hit) {
+	k := h.known
 	if k == nil {
 		return
 	}
@@ -85,7 +87,7 @@ func addKnown(f *finding.Finding, k *rules.Match) {
 	}
 	switch k.Verdict {
 	case rules.Violates:
-		if f.Confidence == finding.Possible {
+		if f.Confidence == finding.Possible && !h.restores {
 			f.Confidence = finding.Likely
 		}
 		f.Evidence = append(f.Evidence, "known to violate: "+k.Does)

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 
+	"portcullis.dev/check/flow"
 	"portcullis.dev/mach"
 )
 
@@ -12,9 +13,12 @@ const keyThreadSetState = "com.apple.private.thread-set-state"
 // restricted, and not while the thread waits in an exception of its own process, which is how in-process exception
 // handlers use the call; that cannot be told from the call alone.
 //
-// Source: XNU osfmk/kern/thread_act.c, thread_set_state_allowed.
+// Source: XNU osfmk/kern/thread_act.c, thread_set_state_allowed and act_set_state_from_user.
 func judgeThreadSetState(s *site) []verdict {
 	thread, flavor := s.arg(0), s.arg(1)
+	if s.call.Symbol == "_act_set_state" && all(thread, isCurrentThread) {
+		return nil // refused with an error: no thread sets its own state this way
+	}
 	set, complete := flavor.Consts()
 	var hits []uint64
 	for _, c := range set {
@@ -42,6 +46,8 @@ func judgeThreadSetState(s *site) []verdict {
 	if !own {
 		p.doubt("the call is allowed while the thread waits in an exception that its own process handles, and it is " +
 			"not known where the thread comes from: " + thread.String())
+	} else if !all(thread, isRunnable) {
+		p.doubt("the call is allowed while the thread waits in an exception that its own process handles")
 	}
 	v.confidence = p.confidence(complete && len(hits) == len(set), own && len(hits) > 0)
 	v.evidence = p.facts()
@@ -56,6 +62,17 @@ func judgeThreadSetState(s *site) []verdict {
 		v.payload = "0x0"
 	}
 	return []verdict{v}
+}
+
+// isCurrentThread recognises the port of the thread that makes the call.
+func isCurrentThread(s flow.Source) bool {
+	return isThreadSelf(s) && (s.Symbol == "_mach_thread_self" || s.Symbol == "_thread_self_trap")
+}
+
+// isRunnable recognises ports of threads that are not waiting in an exception: the one that makes the call, and those
+// made by thread_create, which have not run yet. What pthread_mach_thread_np returns can be any thread of the process.
+func isRunnable(s flow.Source) bool {
+	return isCurrentThread(s) || s.Kind == flow.KindOut && isThreadSelf(s)
 }
 
 // flavorName names a thread-state flavor as XNU's headers do.

@@ -20,6 +20,9 @@ type verdict struct {
 	waiver string
 	// needs is the entitlement of a program in which alone the call is forbidden; "" where it is in all.
 	needs string
+	// restores tells that the call puts back what was there before, so that its being in software which is known to
+	// violate proves nothing.
+	restores bool
 }
 
 // proof gathers what stands between a call and certainty.

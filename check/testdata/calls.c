@@ -22,7 +22,9 @@ kern_t host_set_exception_ports(port_t, unsigned, port_t, int, int);
 kern_t task_register_hardened_exception_handler(port_t, unsigned, unsigned, int, int, port_t);
 int posix_spawnattr_setexceptionports_np(void *, unsigned, port_t, int, int);
 kern_t thread_set_state(port_t, int, unsigned *, unsigned);
+kern_t act_set_state(port_t, int, unsigned *, unsigned);
 kern_t thread_get_state(port_t, int, unsigned *, unsigned *);
+port_t pthread_mach_thread_np(void *);
 kern_t mach_msg_trap(void *, int, unsigned, unsigned, port_t, unsigned, port_t);
 
 enum { DEFAULT = 1, STATE = 2, STATE_IDENTITY = 3, PROTECTED = 4 };
@@ -50,6 +52,10 @@ NOINLINE kern_t swap(void) {
 }
 // Forbidden unless the port is null, which the function does not know.
 NOINLINE kern_t set_global_port(void) { return 1 + task_set_exception_ports(mach_task_self_, CRASHES, the_port, DEFAULT, NONE); }
+// Forbidden whatever the parameter is: it only takes valid bits out of the mask.
+NOINLINE kern_t set_masked(unsigned without) {
+	return 1 + task_set_exception_ports(mach_task_self_, CRASHES & ~without, new_port(), DEFAULT, NONE);
+}
 // Forbidden on one of two paths.
 NOINLINE kern_t set_either(int old) {
 	return 1 + task_set_exception_ports(mach_task_self_, CRASHES, new_port(), (old ? DEFAULT : PROTECTED) | CODES, NONE);
@@ -80,9 +86,22 @@ NOINLINE kern_t restore(void) {
 		r += task_set_exception_ports(mach_task_self_, masks[i], ports[i], behaviors[i], flavors[i]);
 	return r;
 }
+// Restores what was kept elsewhere; a behavior that was never set becomes one that is forbidden, but then the port is null.
+struct kept { unsigned count, masks[14]; port_t ports[14]; int behaviors[14], flavors[14]; };
+NOINLINE kern_t restore_kept(struct kept *k) {
+	kern_t r = 0;
+	for (unsigned i = 0; i < k->count; i++)
+		r += thread_set_exception_ports(mach_thread_self(), k->masks[i], k->ports[i],
+			k->behaviors[i] ? k->behaviors[i] : DEFAULT, k->flavors[i] ? k->flavors[i] : FLAVOR);
+	return r;
+}
 
 NOINLINE kern_t state_own(unsigned *state) { return 1 + thread_set_state(mach_thread_self(), FLAVOR, state, 68); }
 NOINLINE kern_t state_unknown_thread(port_t thread, unsigned *state) { return 1 + thread_set_state(thread, FLAVOR, state, 68); }
+NOINLINE kern_t state_other(void *thread, unsigned *state) {
+	return 1 + thread_set_state(pthread_mach_thread_np(thread), FLAVOR, state, 68);
+}
+NOINLINE kern_t state_act_own(unsigned *state) { return 1 + act_set_state(mach_thread_self(), FLAVOR, state, 68); }
 NOINLINE kern_t state_vector(unsigned *state) { return 1 + thread_set_state(mach_thread_self(), OTHER, state, 68); }
 NOINLINE kern_t state_unknown_flavor(int flavor, unsigned *state) { return 1 + thread_set_state(mach_thread_self(), flavor, state, 68); }
 
@@ -115,8 +134,9 @@ int main(int argc, char **argv) {
 	unsigned state[68];
 	port_t name;
 	return set_default() + set_default_tail() + set_thread() + swap() + set_global_port() + set_either(argc) +
-		set_parameter(argc) + set_other_task(argc) + set_host() + set_spawned(argv) + remove_handlers() +
-		set_state_behavior() + set_protected() + set_hardened() + restore() + state_own(state) +
+		set_parameter(argc) + set_other_task(argc) + set_host() + set_spawned(argv) + set_masked(argc) + remove_handlers() +
+		set_state_behavior() + set_protected() + set_hardened() + restore() + restore_kept((struct kept *)argv) + state_own(state) +
+		state_other(argv, state) + state_act_own(state) +
 		state_unknown_thread(argc, state) + state_vector(state) + state_unknown_flavor(argc, state) +
 		construct_weak_reply(&name) + construct_port_array(&name) + construct_exception(&name) +
 		construct_notification(&name) + trap_send(argv) + trap_receive(argv) + trap_either(argv, argc) +

@@ -293,6 +293,11 @@ func ByteCount(n int64) string {
 	return fmt.Sprintf("%.0f %s", v, unit)
 }
 
+// empty reports whether check found nothing that it could have looked at.
+func (r *Report) empty() bool {
+	return r.Moment == MomentCheck && len(r.Findings) == 0 && r.Summary.Suppressed == 0 && r.Summary.Images == 0
+}
+
 // countKills says how many findings kill, and how sure they are: "3 findings that kill at level 2 (1 certain, 2
 // likely), 1 that does not".
 func (r *Report) countKills(level string) string {
@@ -345,6 +350,8 @@ func (r *Report) headline() string {
 		fmt.Fprintf(&b, "%s in %s", plural(len(r.Findings), "violation"), plural(r.Summary.Images, "report"))
 	case len(r.Findings) == 0 && r.Summary.Suppressed > 0:
 		b.WriteString("no new violation found")
+	case r.empty():
+		b.WriteString("nothing to check: no Mach-O image found")
 	case len(r.Findings) == 0:
 		b.WriteString("no known violation found")
 	default:
@@ -353,7 +360,10 @@ func (r *Report) headline() string {
 	if n := r.Summary.Suppressed; n > 0 {
 		fmt.Fprintf(&b, "; %d known from the baseline left out", n)
 	}
-	if !explain && (r.Summary.Files > 0 || r.Summary.Images > 0) {
+	switch {
+	case r.empty() && r.Summary.Files > 0:
+		fmt.Fprintf(&b, " in %s", plural(r.Summary.Files, "file"))
+	case !explain && !r.empty():
 		fmt.Fprintf(&b, "; read %s in %s, %s", plural(r.Summary.Images, "image"), plural(r.Summary.Files, "file"),
 			ByteCount(r.Summary.Bytes))
 	}

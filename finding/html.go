@@ -83,7 +83,7 @@ func WriteHTML(w io.Writer, r *Report, o HTMLOptions) error {
 		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + sourceHash(htmlStyle) +
 			"; script-src " + sourceHash(htmlScript),
 	}
-	if !page.Explain && len(r.Findings) == 0 {
+	if !page.Explain && len(r.Findings) == 0 && !r.empty() {
 		page.Caution = caution
 	}
 	for _, l := range rules.Levels() {

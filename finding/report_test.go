@@ -281,9 +281,17 @@ func TestHonestWords(t *testing.T) {
 			}
 		}
 	}
-	r := Report{Moment: MomentCheck}
-	if r.Finish(); r.headline() != "no known violation found" {
-		t.Errorf("headline is %q", r.headline())
+	for want, r := range map[string]*Report{
+		"no known violation found; read 1 image in 2 files, 9 bytes": {
+			Moment: MomentCheck, Summary: Summary{Files: 2, Images: 1, Bytes: 9}},
+		"nothing to check: no Mach-O image found in 1 file": {Moment: MomentCheck, Summary: Summary{Files: 1}},
+		"nothing to check: no Mach-O image found; 1 input could not be read": {
+			Moment: MomentCheck, Unread: []Unread{{Path: "gone"}}},
+		"no violation of a restriction in 1 report": {Moment: MomentExplain, Summary: Summary{Files: 1, Images: 1}},
+	} {
+		if r.Finish(); r.headline() != want {
+			t.Errorf("headline is %q, want %q", r.headline(), want)
+		}
 	}
 }
 

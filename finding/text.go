@@ -341,7 +341,7 @@ func (t *text) sum() {
 	for _, line := range wrap(Printable(t.report.headline()), t.width) {
 		t.WriteString(t.name(line) + "\n")
 	}
-	if len(t.report.Findings) == 0 && t.report.Moment != MomentExplain {
+	if len(t.report.Findings) == 0 && t.report.Moment != MomentExplain && !t.report.empty() {
 		t.painted(0, "", caution, t.dim)
 	}
 }

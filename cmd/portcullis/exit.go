@@ -55,8 +55,8 @@ func usageError(hint, format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
 }
 
-// markStarted wraps every command's RunE: what fails inside is a failure to do the work (3), while what cobra refuses
-// before that, flags and numbers of arguments, is wrong usage (2).
+// markStarted wraps every command's RunE, and Args for a clearer message: what fails inside is a failure to do the work
+// (3), while what cobra refuses before that, flags and numbers of arguments, is wrong usage (2).
 func markStarted(cmd *cobra.Command) {
 	if inner := cmd.RunE; inner != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -65,6 +65,15 @@ func markStarted(cmd *cobra.Command) {
 				return err
 			}
 			return &exitError{code: exitUnread, err: err}
+		}
+	}
+	if accept := cmd.Args; accept != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := accept(cmd, args)
+			if err != nil && len(args) == 0 {
+				return usageError("usage: "+cmd.UseLine(), "'%s' wants an argument", cmd.CommandPath())
+			}
+			return err
 		}
 	}
 	for _, c := range cmd.Commands() {
@@ -171,6 +180,9 @@ func number(word string) bool {
 
 // nearest returns the one of names that is a slip of the keyboard away from word, or "".
 func nearest(word string, names []string) string {
+	if len(word) < 2 {
+		return ""
+	}
 	word = strings.ToLower(word)
 	best, distance := "", 3
 	if len(word) <= 3 {

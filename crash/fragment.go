@@ -119,13 +119,17 @@ func (t *textReader) quoted(s string) bool {
 			return false
 		}
 		t.finish()
-		r := t.report()
-		r.Shape = ShapeLog
+		r := &Report{Shape: ShapeLog, Offset: t.offset, Line: t.line, Faulting: -1, partial: true, proseOS: t.os}
 		if w := kernelWho.FindStringSubmatch(s); w != nil {
 			r.Process, r.PID = parseProcess(w[1] + " [" + w[2] + "]")
 		}
 		r.readKernelLine(m)
-		t.finish()
+		if t.logs == nil {
+			t.logs = map[string]*Report{}
+		}
+		if !mergeLog(t.logs, r) {
+			t.out = append(t.out, r)
+		}
 		return true
 	case strings.Contains(s, "stop reason = EXC_"):
 		m := stopReason.FindStringSubmatch(s)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -16,7 +17,7 @@ import (
 
 // window is how much input is looked at together, and so the longest report that is read whole. A longer input is read
 // window by window, cut where a report begins.
-const window = 48 << 20
+const window = 24 << 20
 
 // Result is what was read from one input.
 type Result struct {
@@ -42,7 +43,18 @@ func Read(name string, in io.Reader) Result {
 		if !last {
 			cut = cutAt(buf)
 		}
-		res.Reports = append(res.Reports, scanWindow(buf[:cut], res.Bytes, line)...)
+		found := scanWindow(buf[:cut], res.Bytes, line)
+		if !last || res.Bytes > 0 {
+			for _, r := range found {
+				r.detach()
+			}
+			found = merge(found)
+		}
+		res.Reports = append(res.Reports, found...)
+		if len(res.Reports) >= maxReports {
+			last = true
+			res.Unread = append(res.Unread, tooMany(name, res.Bytes+int64(cut)))
+		}
 		line += bytes.Count(buf[:cut], []byte("\n"))
 		res.Bytes += int64(cut)
 		rest = buf[cut:]
@@ -53,7 +65,36 @@ func Read(name string, in io.Reader) Result {
 // readBytes is [Read] for an input that is in memory. The result shares that memory.
 func readBytes(name string, b []byte) Result {
 	res := Result{Bytes: int64(len(b)), Reports: scanWindow(b, 0, 1)}
+	if len(res.Reports) >= maxReports {
+		res.Unread = append(res.Unread, tooMany(name, res.Reports[len(res.Reports)-1].Offset))
+	}
 	return res.finish(name)
+}
+
+// maxReports bounds the reports of one input. Lines of the kernel's log that say the same count as one.
+const maxReports = 10_000
+
+func tooMany(name string, offset int64) finding.Unread {
+	return finding.Unread{Path: name, Offset: offset,
+		Reason: fmt.Sprintf("more than %d reports in one input: what follows was not read; split it", maxReports)}
+}
+
+// detach reads what is still JSON, so that the report no longer needs the memory it was read from.
+func (r *Report) detach() {
+	for i := range r.Threads {
+		r.Threads[i].load()
+	}
+	for i := range r.imageRaw {
+		r.loadImage(i)
+	}
+	r.imageRaw = nil
+	if x := r.ExtMods; x != nil {
+		r.ExtMods = &IPSExtMods{
+			Caller:   IPSMods{ThreadCreate: x.Caller.ThreadCreate, ThreadSetState: x.Caller.ThreadSetState, TaskForPID: x.Caller.TaskForPID},
+			System:   IPSMods{ThreadCreate: x.System.ThreadCreate, ThreadSetState: x.System.ThreadSetState, TaskForPID: x.System.TaskForPID},
+			Targeted: IPSMods{ThreadCreate: x.Targeted.ThreadCreate, ThreadSetState: x.Targeted.ThreadSetState, TaskForPID: x.Targeted.TaskForPID},
+		}
+	}
 }
 
 // finish joins what belongs together and collects what could not be read.
@@ -66,6 +107,9 @@ func (res Result) finish(name string) Result {
 		for _, d := range r.unread {
 			res.Unread = append(res.Unread, finding.Unread{Path: name, Offset: max(d.offset, 0), Reason: d.reason})
 		}
+	}
+	if len(res.Unread) > maxReports {
+		res.Unread = res.Unread[:maxReports]
 	}
 	if len(res.Reports) == 0 && len(res.Unread) == 0 {
 		reason := noReport
@@ -219,21 +263,23 @@ func mergeLog(logs map[string]*Report, r *Report) bool {
 		code = r.Exception.Codes[0]
 	}
 	key := fmt.Sprintf("%s %d %x", r.Process, r.PID, code>>32)
-	first := logs[key]
-	if first == nil {
+	if r.Repeats == 0 {
 		r.Repeats = 1
 		r.Targets = []uint32{uint32(code)}
+	}
+	first := logs[key]
+	if first == nil {
 		logs[key] = r
 		return false
 	}
-	first.Repeats++
-	for _, t := range first.Targets {
-		if t == uint32(code) {
-			return true
-		}
+	if first == r {
+		return true
 	}
-	if len(first.Targets) < 8 {
-		first.Targets = append(first.Targets, uint32(code))
+	first.Repeats += r.Repeats
+	for _, t := range r.Targets {
+		if len(first.Targets) < 8 && !slices.Contains(first.Targets, t) {
+			first.Targets = append(first.Targets, t)
+		}
 	}
 	return true
 }

@@ -42,11 +42,11 @@ func (l *lineCounter) of(offset int) int {
 
 // scan finds the reports in b, whose first byte stands at base in the input and on the line firstLine.
 func (s *scanner) scan(b []byte, base int64, firstLine int) {
-	s.base, s.lines, s.buf, s.spare = base, lineCounter{b: b, line: firstLine}, b, 8*len(b)+1<<20
+	s.base, s.lines, s.buf, s.spare = base, lineCounter{b: b, line: firstLine}, b, len(b)+1<<20
 	if !hasAnchor(b) {
 		return
 	}
-	for i := 0; i < len(b); {
+	for i := 0; i < len(b) && len(s.found)+len(s.text.out) < maxReports; {
 		end := i + bytes.IndexByte(b[i:], '\n') + 1
 		if end == i {
 			end = len(b)
@@ -143,7 +143,7 @@ func (s *scanner) document(b []byte, i int, open bool) int {
 		n := len(s.found)
 		s.descend(raw, 0)
 		if len(s.found) == n && err != nil {
-			s.spare -= end - i
+			s.spare -= max(end-i, 256)
 			return i
 		}
 		if len(s.found) == n && !hasAnchor(raw) || len(s.found) > n {
@@ -161,6 +161,9 @@ func (s *scanner) document(b []byte, i int, open bool) int {
 		end = max(end, body)
 	}
 	if end <= body {
+		if err != nil {
+			s.spare -= max(err.Offset-i, 256)
+		}
 		return i
 	}
 	raw := lenient.Raw(b[i:end])
@@ -173,7 +176,7 @@ func (s *scanner) document(b []byte, i int, open bool) int {
 	}
 	s.take(&d, raw, wrong, err)
 	if s.progress() == n && err != nil {
-		s.spare -= max(end-i, err.Offset)
+		s.spare -= max(end-i, err.Offset, 256)
 		return i // some other text with a brace; lines inside it may still be a report
 	}
 	return end
@@ -295,9 +298,8 @@ func (s *scanner) defects(r *Report, raw lenient.Raw, at int, wrong []lenient.Mi
 }
 
 const (
-	maxTextDepth  = 2    // text inside strings inside text …
-	maxDescent    = 8    // objects and arrays around a report
-	maxReports    = 4096 // of one stretch; beyond that the kernel's log is meant, which is counted together
+	maxTextDepth  = 2 // text inside strings inside text …
+	maxDescent    = 8 // objects and arrays around a report
 	minTextString = 24
 )
 

@@ -14,7 +14,8 @@ type textReader struct {
 	out    []*Report
 	cur    *Report
 	seen   map[string]bool
-	thread *Thread // that frames and registers go to
+	logs   map[string]*Report // lines of the kernel's log, by process and guard
+	thread *Thread            // that frames and registers go to
 	mode   textMode
 	os     rules.OS // last one that prose speaks of
 	join   string   // label whose value the editor wrapped to the next line

@@ -306,6 +306,9 @@ func TestPairs(t *testing.T) {
 	le.PutUint32(msg[16:], uint32(n))
 	a.want(a.sendBytes(msg, 0), mach.SendInvalidDest)
 	a.hasRefs(n, mach.RightSend, 1)
+	msg = message(mach.MakeBits(mach.CopySend, mach.CopySend, mach.CopySend), a.port(), n, 1, nil)
+	le.PutUint32(msg[16:], uint32(n))
+	a.want(a.sendBytes(msg, 0), mach.SendInvalidReply) // a voucher is no reply port
 	voucher.Destroy()
 	atZero(t, k, a)
 }
@@ -335,6 +338,13 @@ func TestReceiveOptions(t *testing.T) {
 	if tr.Decode(buf[124:]) != 8 {
 		t.Error("no minimal trailer")
 	}
+	send()
+	buf, kr = receive(64, mach.RcvLarge)
+	a.want(kr, mach.RcvTooLarge)
+	if le.Uint32(buf[4:]) != 124 || le.Uint32(buf[12:]) != 0 {
+		t.Errorf("told %x", buf[:24])
+	}
+	a.expect(port, 9)
 	send()
 	buf, kr = receive(64, 0) // without RCV_LARGE the message is gone
 	a.want(kr, mach.RcvTooLarge)
@@ -596,6 +606,13 @@ func TestNotificationLimit(t *testing.T) {
 	}
 	if joined != 16 {
 		t.Errorf("joined %d times, want 16", joined)
+	}
+	for i, n := range names {
+		if types[i] == mach.TypeReceive {
+			a.ok(a.ExtractMember(n, sets[0]))
+			a.ok(a.InsertMember(n, sets[9]))
+			break
+		}
 	}
 	for _, s := range sets {
 		a.ok(a.Destroy(a.t, s))

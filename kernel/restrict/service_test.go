@@ -1,0 +1,162 @@
+package restrict_test
+
+import (
+	"testing"
+
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+	"portcullis.dev/rules"
+)
+
+// guards ends a call of p and compares what it ran into.
+func (p *person) guards(kr, wantKR mach.KernReturn, want ipc.Guard, payload uint64) {
+	p.w.Helper()
+	seen := restrict.Of(p.t).Return(kr)
+	switch {
+	case kr != wantKR:
+		p.w.Errorf("the call returned %v, want %v", kr, wantKR)
+	case want == 0 && len(seen) != 0:
+		p.w.Errorf("guard %v, want none", seen[0].Code)
+	case want != 0 && (len(seen) != 1 || seen[0].Guard() != want || seen[0].Subcode != payload):
+		p.w.Errorf("guards %+v, want %#x with %#x", seen, want, payload)
+	}
+}
+
+// TestServicePortsComeHome follows a service port as launchd uses it: handed to the service, and back with a
+// port-destroyed notification when the service goes, to be handed out again.
+func TestServicePortsComeHome(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	l := w.launchd
+	arm := func(who *person, n, to mach.Name) mach.KernReturn {
+		_, kr := who.RequestNotification(who.t, n, mach.NotifyPortDestroyed, 0, to, mach.MakeSendOnce)
+		return kr
+	}
+	service := l.service(0, mach.EnforceReplyPortSemantics)
+	l.guards(arm(l, service, l.plain()), mach.KernInvalidRight, ipc.GuardKernFailure, 2) // to a movable port
+	home := l.construct(ipc.ConstructOptions{Flags: mach.ImmovableReceive})
+	foreign := w.peer.construct(ipc.ConstructOptions{Flags: mach.ImmovableReceive})
+	once, _, kr := w.peer.ExtractRight(l.t, foreign, mach.MakeSendOnce)
+	w.ok(kr)
+	_, kr = l.RequestNotification(l.t, service, mach.NotifyPortDestroyed, 0, once, mach.MoveSendOnce)
+	l.guards(kr, mach.KernInvalidRight, ipc.GuardKernFailure, 2)
+	w.ok(arm(l, service, home))
+	there := l.hand(w.offender, service)
+	w.offender.guards(arm(w.offender, there, w.offender.plain()), mach.KernInvalidRight, ipc.GuardInvalidNotification, 69)
+	w.offender.Terminate()
+	buf := make([]byte, 256)
+	w.ok(l.t.Msg2(&ipc.Args{Options: mach.RcvMsg | mach.RcvTimeout, Receive: home, Buffer: buf}))
+	var d mach.Descriptor
+	d.Decode(buf[mach.HeaderSize+mach.BodySize:])
+	if d.Name != service {
+		t.Errorf("the port came home as %v, was %v", d.Name, service)
+	}
+	l.hand(w.peer, d.Name)
+	w.end()
+}
+
+// TestWeakServicePortRequests checks who may ask for a weak service port back.
+func TestWeakServicePortRequests(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	n := w.launchd.hand(w.offender, w.launchd.service(0, 0))
+	to := w.offender.construct(ipc.ConstructOptions{Flags: mach.ImmovableReceive})
+	_, kr := w.offender.RequestNotification(w.offender.t, n, mach.NotifyPortDestroyed, 0, to, mach.MakeSendOnce)
+	w.offender.guards(kr, mach.KernInvalidRight, ipc.GuardKernFailure, 1)
+	w.end()
+}
+
+// TestSendOptions goes through the words on the kind of destination.
+func TestSendOptions(t *testing.T) {
+	for _, c := range []struct {
+		o    mach.Option
+		not  bool // no Mac
+		want mach.KernReturn
+	}{
+		{mach.SendMQCall, false, 0},
+		{mach.SendAny, false, 0},
+		{mach.SendAny, true, mach.SendInvalidOptions},
+		{mach.SendMQCall | mach.SendKobjectCall, false, mach.SendInvalidOptions},
+		{mach.SendMQCall | mach.SendAny, false, mach.SendInvalidOptions},
+		{mach.SendMQCall | mach.MsgVector, false, 0},
+		{mach.SendKobjectCall | mach.MsgVector, false, mach.SendInvalidOptions},
+		{mach.SendKobjectCall, false, mach.SendInvalidOptions}, // the destination is a queue
+		{mach.SendDKCall, false, mach.SendInvalidOptions},
+	} {
+		w := newWorld(t, restrict.Default)
+		w.r.NotMac = c.not
+		kr := w.offender.msg(c.o, message(mach.MakeBits(mach.CopySend, 0, 0), w.offender.plain(), 0, 1))
+		seen := restrict.Of(w.offender.t).Return(kr)
+		if kr != c.want || (len(seen) == 1) != (kr != 0) {
+			t.Errorf("%v (no Mac: %v): %v, %d guards; want %v", c.o, c.not, kr, len(seen), c.want)
+		}
+		w.end()
+	}
+}
+
+// TestDestinations checks kernel objects and timers against what the options promise.
+func TestDestinations(t *testing.T) {
+	for _, c := range []struct {
+		typ    mach.PortType
+		policy restrict.Policy
+		sdk    int
+		o      mach.Option
+		want   mach.KernReturn
+	}{
+		{mach.PortTypeTimer, restrict.Default, 0, mach.SendMQCall, 0},
+		{mach.PortTypeTimer, restrict.Default, 0, mach.SendKobjectCall, mach.SendInvalidOptions},
+		{mach.PortTypeTimer, restrict.ForLevel(rules.LevelHardenedRuntime), 0, mach.SendMQCall, mach.SendInvalidOptions},
+		{mach.PortTypeUEXTObject, restrict.Default, 0, mach.SendDKCall, 0},
+		{mach.PortTypeUEXTObject, restrict.Default, 0, mach.SendKobjectCall, mach.SendInvalidOptions},
+		{mach.PortTypeHost, restrict.Default, 0, mach.SendKobjectCall, mach.SendInvalidOptions}, // nothing received
+		{mach.PortTypeHost, restrict.Default, 14, mach.SendKobjectCall, 0},
+		{mach.PortTypeHost, restrict.Default, 15, mach.SendKobjectCall, mach.SendInvalidOptions},
+		{mach.PortTypeHost, restrict.ForLevel(rules.Level1), 14, mach.SendKobjectCall, mach.SendInvalidOptions},
+	} {
+		w := newWorld(t, c.policy)
+		w.offender.task.SDK = c.sdk
+		kr := w.offender.msg(c.o, message(mach.MakeBits(mach.CopySend, 0, 0), w.offender.object(c.typ), 0, 1))
+		if kr != c.want {
+			t.Errorf("%+v: %v", c, kr)
+		}
+		w.end()
+	}
+}
+
+// TestForeignSpaces checks that who acts on another task's space is not blamed for what that task may not lose.
+func TestForeignSpaces(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	self := w.offender.taskSelf()
+	caller := w.peer
+	_, _, kr := w.offender.ExtractRight(caller.t, self, mach.MoveSend)
+	caller.guards(kr, mach.KernInvalidCapability, 0, 0) // pinned
+	w.ok(w.offender.ModRefs(w.offender.t, self, mach.RightSend, 1))
+	_, _, kr = w.offender.ExtractRight(caller.t, self, mach.MoveSend)
+	caller.guards(kr, mach.KernInvalidCapability, 0, 0) // immovable
+	_, _, kr = w.offender.ExtractRight(w.offender.t, self, mach.CopySend)
+	w.offender.guards(kr, 0, 0, 0) // one's own, to oneself
+	w.end()
+}
+
+// TestPinnedReply sends the last reference of the own task port as the reply port.
+func TestPinnedReply(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level1))
+	self := w.offender.taskSelf()
+	kr := w.offender.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, mach.MoveSend, 0), w.offender.plain(),
+		self, 1))
+	w.offender.guards(kr, mach.SendInvalidReply, ipc.GuardModRefs, 3)
+	w.end()
+}
+
+// TestLaunchdIsReported checks that the first process, where it is no platform binary, is reported and not killed.
+func TestLaunchdIsReported(t *testing.T) {
+	task := &restrict.Task{Policy: restrict.Default, Launchd: true}
+	task.SetBehavior(task.DefaultBehavior())
+	w := newWorld(t, restrict.Default)
+	p := w.join(task)
+	kr := p.Deallocate(p.t, 0x7703)
+	if seen := restrict.Of(p.t).Return(kr); len(seen) != 1 || seen[0].Fate != restrict.Reported {
+		t.Errorf("%+v", seen)
+	}
+	p.Terminate()
+	w.end()
+}

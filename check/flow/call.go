@@ -137,7 +137,7 @@ func (c *context) clobbered(s *state, in *op.Inst, sym string) {
 		vn := c.number(in, 14)
 		s.renumber(vn)
 		v := single(atom{kind: KindResult, bits: 64, sym: sym, site: in.Addr, def: in.Addr, how: "call"})
-		if s.escaped {
+		if _, known := c.m.Effect(sym); s.escaped && !known {
 			// A callee may hand back the pointer it was given.
 			v = join(v, stackAny)
 		}

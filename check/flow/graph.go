@@ -268,6 +268,9 @@ func (c *context) markLive(g *graph) {
 			case op.Trap:
 				want = c.m.Traps > 0
 			}
+			for i := 0; i < len(c.f.Sites) && !want; i++ {
+				want = c.f.Sites[i]-in.Addr < uint64(in.Len)
+			}
 			if want {
 				b.live = true
 				work = append(work, b)

@@ -38,7 +38,7 @@ func compile(t testing.TB, source, target string, flags ...string) []byte {
 	if err := os.WriteFile(in, []byte(source), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"-target", target, "-w", "-c", in, "-o", out}, flags...)
+	args := append(append([]string{"-target", target, "-w"}, flags...), "-c", in, "-o", out)
 	if msg, err := exec.Command(clang, args...).CombinedOutput(); err != nil {
 		t.Fatalf("clang %s: %v\n%s", strings.Join(args, " "), err, msg)
 	}
@@ -187,7 +187,13 @@ func (o *object) function(name string) flow.Function {
 // calls analyses a function and returns its calls of the wanted symbol.
 func (o *object) calls(name, symbol string, args int) ([]flow.Call, flow.Result) {
 	o.t.Helper()
-	r := flow.Analyze(o.function(name), o, flow.Model{Want: func(s string) (int, bool) { return args, s == symbol }})
+	f := o.function(name)
+	for at, r := range o.relocs {
+		if r.Symbol == symbol && at >= f.Start && at < f.End {
+			f.Sites = append(f.Sites, at)
+		}
+	}
+	r := flow.Analyze(f, o, flow.Model{Want: func(s string) (int, bool) { return args, s == symbol }})
 	return r.Calls, r
 }
 

@@ -93,8 +93,8 @@ func (p *Port) ReceiverName() mach.Name {
 	return p.receiverName
 }
 
-// ReceiveImmovable says that the receive right may not leave its space. Call with that space locked, as Restrictions
-// are where they are asked.
+// ReceiveImmovable says that the receive right may not leave its space. Call with that space or the port locked, as
+// Restrictions are where they are asked.
 func (p *Port) ReceiveImmovable() bool { return p.immovable }
 
 // kernelReceives says that rights sent to the port reach no other task: it is the kernel's, or dead.

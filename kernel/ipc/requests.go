@@ -45,8 +45,7 @@ func (t *Thread) takeNotify(c *cleanup, name mach.Name, disp mach.Disposition) (
 	n.Port, kr = t.copyin(c, s, name, disp, ReasonKernel, deadOK|allowImmovable, nil)
 	if kr == 0 && n.Port != deadPort {
 		n.Port.mu.Lock()
-		n.Receiver = n.Port.receiver
-		n.Immovable = n.Port.receiver == s && n.Port.immovable
+		n.Receiver, n.Immovable = n.Port.receiver, n.Port.immovable
 		n.Port.mu.Unlock()
 		s.kernel.restrict.NotifyPort(t, s, n.Port)
 	}

@@ -39,7 +39,7 @@ func TestServicePortsComeHome(t *testing.T) {
 	once, _, kr := w.peer.ExtractRight(l.t, foreign, mach.MakeSendOnce)
 	w.ok(kr)
 	_, kr = l.RequestNotification(l.t, service, mach.NotifyPortDestroyed, 0, once, mach.MoveSendOnce)
-	l.guards(kr, mach.KernInvalidRight, ipc.GuardKernFailure, 2)
+	l.guards(kr, mach.KernInvalidRight, ipc.GuardKernFailure, 3) // to somebody else
 	w.ok(arm(l, service, home))
 	there := l.hand(w.offender, service)
 	w.offender.guards(arm(w.offender, there, w.offender.plain()), mach.KernInvalidRight, ipc.GuardInvalidNotification, 69)
@@ -109,6 +109,7 @@ func TestDestinations(t *testing.T) {
 		{mach.PortTypeUEXTObject, restrict.Default, 0, mach.SendKobjectCall, mach.SendInvalidOptions},
 		{mach.PortTypeHost, restrict.Default, 0, mach.SendKobjectCall, mach.SendInvalidOptions}, // nothing received
 		{mach.PortTypeHost, restrict.Default, 14, mach.SendKobjectCall, 0},
+		{mach.PortTypeHost, restrict.Default, 14, mach.SendKobjectCall | mach.MsgVector, mach.SendInvalidOptions},
 		{mach.PortTypeHost, restrict.Default, 15, mach.SendKobjectCall, mach.SendInvalidOptions},
 		{mach.PortTypeHost, restrict.ForLevel(rules.Level1), 14, mach.SendKobjectCall, mach.SendInvalidOptions},
 	} {

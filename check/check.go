@@ -13,13 +13,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
-	"portcullis.dev/entitlement"
 	"portcullis.dev/finding"
 	"portcullis.dev/macho"
 	"portcullis.dev/macho/container"
@@ -32,7 +32,7 @@ type Options struct {
 	Level *rules.Level
 	// MinConfidence leaves out findings below it; "" keeps all.
 	MinConfidence finding.Confidence
-	// Arch restricts the check to slices of one architecture (arm64 takes arm64e in); "" checks all.
+	// Arch restricts the check to slices of one architecture (arm64 takes arm64e in, x86_64 x86_64h); "" checks all.
 	Arch string
 	// Limits bound what archives may cost; zero fields are the defaults.
 	Limits container.Limits
@@ -45,6 +45,7 @@ type Options struct {
 func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, error) {
 	c := &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{}}
 	for _, p := range paths {
+		before := c.met + len(c.report.Unread)
 		stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: opts.Limits}, c.visit, c.unreadable)
 		c.report.Summary.Files += stats.Files
 		if err != nil {
@@ -53,10 +54,27 @@ func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, er
 			}
 			c.unreadable(finding.Unread{Path: p, Reason: err.Error()})
 		}
+		if c.met+len(c.report.Unread) == before {
+			c.nothingAt(p, stats, len(paths))
+		}
 	}
 	c.addLines(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	c.judge()
 	return &c.report, nil
+}
+
+// nothingAt tells of a path that holds nothing to check. Of a single folder or archive the sum says it.
+func (c *checker) nothingAt(p string, stats container.Stats, paths int) {
+	st, err := os.Stat(p)
+	switch {
+	case err == nil && st.Mode().IsRegular() && stats.Archives == 0:
+		c.unreadable(finding.Unread{Path: p, Reason: "neither a Mach-O file nor an archive"})
+	case paths > 1:
+		c.report.Notes = append(c.report.Notes, finding.Note{Path: p, Message: "holds no Mach-O file"})
+	}
 }
 
 // checker gathers what is found along the way.
@@ -66,6 +84,8 @@ type checker struct {
 	modules []*module
 	infos   map[string]container.Info // by path of the bundle
 	symbols map[macho.UUID]place
+	met     int // Mach-O files, also those out of scope
+	passed  int // of those, without an image of the architecture asked for
 }
 
 // place is where a file was met.
@@ -100,6 +120,7 @@ func (c *checker) visit(it container.Item) error {
 	if len(file.Images) == 0 && file.Archive {
 		return nil // a static library of another system
 	}
+	c.met++
 	c.report.Summary.Bytes += it.Size
 	for _, err := range file.Errors {
 		c.broken(it, err)
@@ -135,10 +156,13 @@ func (c *checker) broken(it container.Item, err error) {
 // images scans the images of one file, several at a time.
 func (c *checker) images(it container.Item, images []*macho.Image) {
 	modules := make([]*module, len(images))
-	var group sync.WaitGroup
+	var group crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	if !slices.ContainsFunc(images, c.selected) {
+		c.passed++
+	}
 	outOfScope := map[string]bool{}
-	simulators := 0
+	simulators := map[string]bool{}
 	for i, img := range images {
 		switch {
 		case !c.selected(img):
@@ -150,10 +174,10 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 			c.symbols[img.UUID] = place{it.Path, it.Member}
 			continue
 		case img.Type == macho.Kext || img.Type == macho.FileSet || img.Type == macho.Core:
-			c.note(it, "%s is out of scope: %s", img.Arch, outOfScopeKinds[img.Type])
+			c.note(it, "out of scope: %s", outOfScopeKinds[img.Type])
 			continue
 		case img.Simulator():
-			simulators++
+			simulators[img.Arch] = true
 			continue
 		}
 		c.report.Summary.Images++
@@ -176,19 +200,22 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 		for _, err := range images[i].Problems() {
 			c.broken(it, err)
 		}
+		known := func(problem error) bool { return errors.Is(m.unsigned, problem) }
+		if m.unsigned != nil && !slices.ContainsFunc(images[i].Problems(), known) {
+			c.unreadable(finding.Unread{Path: it.Path, Member: it.Member, Offset: images[i].CodeSignatureOffset(),
+				Reason: "judged without its entitlements: " + m.unsigned.Error()})
+		}
 	}
 	if len(outOfScope) > 0 {
-		archs := make([]string, 0, len(outOfScope))
-		for a := range outOfScope {
-			archs = append(archs, a)
-		}
-		slices.Sort(archs)
-		c.note(it, "%s out of scope: the restrictions exist on arm64 and x86_64 only", strings.Join(archs, ", "))
+		c.note(it, "%s out of scope: the restrictions exist on arm64 and x86_64 only", list(outOfScope))
 	}
-	if simulators > 0 {
-		c.note(it, "built for a simulator, where no restriction applies")
+	if len(simulators) > 0 {
+		c.note(it, "%s out of scope: built for a simulator, where no restriction applies", list(simulators))
 	}
 }
+
+// list writes a set in order.
+func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
 
 var outOfScopeKinds = map[macho.Type]string{
 	macho.Kext:    "kernel extensions are no processes",
@@ -198,7 +225,8 @@ var outOfScopeKinds = map[macho.Type]string{
 
 // selected tells whether an image has the architecture that was asked for.
 func (c *checker) selected(img *macho.Image) bool {
-	return c.opts.Arch == "" || img.Arch == c.opts.Arch || c.opts.Arch == "arm64" && img.Arch == "arm64e"
+	return c.opts.Arch == "" || img.Arch == c.opts.Arch || c.opts.Arch == "arm64" && img.Arch == "arm64e" ||
+		c.opts.Arch == "x86_64" && img.Arch == "x86_64h"
 }
 
 // newModule scans an image and keeps what is needed once its bytes are gone.
@@ -210,11 +238,9 @@ func newModule(it container.Item, img *macho.Image) *module {
 	for _, d := range img.Dylibs {
 		m.loads = append(m.loads, d.Name)
 	}
+	m.loads, m.rpaths = distinct(m.loads), distinct(img.RPaths)
 	if img.Type == macho.Execute {
-		if in, err := entitlement.FromImage(img); err == nil {
-			m.decision = entitlement.Decide(in)
-			m.declares = m.decision.Version > 0
-		}
+		m.readEntitlements(img)
 	}
 	if !img.Encrypted() {
 		m.hits = scanImage(img)
@@ -225,19 +251,28 @@ func newModule(it container.Item, img *macho.Image) *module {
 
 // judge joins the modules and writes the findings.
 func (c *checker) judge() {
-	by := loaders(c.modules, c.infos)
+	by, complete := loaders(c.modules, c.infos)
+	if !complete {
+		c.report.Notes = append(c.report.Notes, finding.Note{Message: "too many programs and libraries load one another " +
+			"to follow them all; libraries that no program was found for are judged at level 2"})
+	}
+	if c.passed > 0 && c.report.Summary.Images == 0 {
+		c.report.Notes = append(c.report.Notes, finding.Note{
+			Message: fmt.Sprintf("%d Mach-O files were met, none with an image for %s", c.passed, c.opts.Arch)})
+	}
 	j := judgement{c.opts.Level}
 	levels := map[rules.Level]bool{}
 	for _, m := range c.modules {
 		m.versionFromBundle(c.infos)
-		programs := by[m]
+		l := by[m]
 		if m.kind == macho.Execute {
-			programs = []loader{{program: m, chain: []*module{m}}}
+			l.add(loader{program: m, chain: []*module{m}})
 			levels[m.level()] = true
 		}
-		for _, f := range j.findings(m, programs) {
+		for _, f := range j.findings(m, l) {
 			if f.Confidence.Rank() >= c.opts.MinConfidence.Rank() {
 				c.report.Findings = append(c.report.Findings, f)
+				levels[*f.Level] = true
 			}
 		}
 		for _, r := range m.decision.Refusals {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"portcullis.dev/finding"
+	"portcullis.dev/macho"
 	"portcullis.dev/rules"
 )
 
@@ -23,14 +24,19 @@ type outcome struct {
 }
 
 // findings returns the findings for a module, given the programs that load it.
-func (j judgement) findings(m *module, by []loader) []finding.Finding {
+func (j judgement) findings(m *module, l loading) []finding.Finding {
 	var out []finding.Finding
 	for _, h := range m.hits {
-		o, ok := j.worst(h, by)
+		o, ok := j.worst(h, l.by)
 		if !ok {
 			continue
 		}
-		out = append(out, j.finding(m, h, o))
+		f := j.finding(m, h, o)
+		if l.programs > 1 {
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%d programs load it; shown is one in which the call does most harm",
+				l.programs))
+		}
+		out = append(out, f)
 	}
 	return out
 }
@@ -78,8 +84,14 @@ func (j judgement) finding(m *module, h hit, o outcome) finding.Finding {
 		Callee: h.callee, Arguments: h.arguments, Evidence: slices.Clone(h.evidence),
 		Message: h.message, Remedy: h.rule.Remedy, Help: h.rule.Help(),
 	}
+	if h.start != 0 {
+		f.Evidence = append(f.Evidence, fmt.Sprintf("the function has no name in the file; it begins at %#x", h.start))
+	}
 	addKnown(&f, &h)
 	f.Evidence = append(f.Evidence, j.levelFacts(m, o)...)
+	if o.loader.bundled {
+		f.Evidence = append(f.Evidence, "no load command leads to it from the program, in whose bundle it lies")
+	}
 	if o.waived {
 		f.Evidence = append(f.Evidence, "the program holds "+h.waiver+", which allows it")
 	}
@@ -104,6 +116,8 @@ func (j judgement) levelFacts(m *module, o outcome) []string {
 	switch {
 	case j.given != nil:
 		return nil // the user knows
+	case p == nil && m.kind == macho.Object:
+		return []string{"not linked yet; judged at level 2, which the entitlement gives"}
 	case p == nil:
 		return []string{"no program that loads this was read; judged at level 2, which the entitlement gives"}
 	case p.declares && p == m:
@@ -111,7 +125,7 @@ func (j judgement) levelFacts(m *module, o outcome) []string {
 	case p.declares:
 		return []string{fmt.Sprintf("level %s of the program that loads it: %s", o.level, p.decision.Why)}
 	}
-	return []string{"the program declares no level; judged at level 2, which the entitlement gives"}
+	return []string{p.undeclared + "; judged at level 2, which the entitlement gives"}
 }
 
 // joinMember puts the name of an archive member behind the place of its library.

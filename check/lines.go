@@ -9,19 +9,23 @@ import (
 	"portcullis.dev/macho/container"
 )
 
-// addLines looks up the source lines of hits in the debug symbols (dSYM) that were met beside the images. Only files
-// that are needed are opened again.
+// addLines looks up the source lines of hits in the debug symbols (dSYM) that were met among the files, or that lie
+// beside an image on disk. Only files that are needed are opened again.
 func (c *checker) addLines(ctx context.Context) {
-	needed := map[place]map[macho.UUID]*module{}
+	needed := map[place]map[macho.UUID][]*module{}
 	for _, m := range c.modules {
+		if m.uuid == (macho.UUID{}) || len(m.hits) == 0 || m.hits[0].line != 0 {
+			continue
+		}
 		at, ok := c.symbols[m.uuid]
-		if !ok || m.uuid == (macho.UUID{}) || len(m.hits) == 0 || m.hits[0].line != 0 {
+		if !ok {
+			m.linesBeside()
 			continue
 		}
 		if needed[at] == nil {
-			needed[at] = map[macho.UUID]*module{}
+			needed[at] = map[macho.UUID][]*module{}
 		}
-		needed[at][m.uuid] = m
+		needed[at][m.uuid] = append(needed[at][m.uuid], m)
 	}
 	for at, modules := range needed {
 		options := container.Options{Limits: c.opts.Limits, Want: func(name string, head []byte) bool {
@@ -33,17 +37,45 @@ func (c *checker) addLines(ctx context.Context) {
 				return fmt.Errorf("%s: %w", it.Name(), err)
 			}
 			for _, img := range file.Images {
-				m := modules[img.UUID]
-				if m == nil || img.Type != macho.DSYM {
-					continue
-				}
-				for i := range m.hits {
-					m.hits[i].file, m.hits[i].line, _ = img.Line(m.hits[i].site)
+				if img.Type == macho.DSYM {
+					for _, m := range modules[img.UUID] {
+						m.lines(img)
+					}
 				}
 			}
 			return nil
 		}
 		// What cannot be read was listed when the file was met first.
 		_, _ = container.Walk(ctx, at.path, options, visit, func(finding.Unread) {})
+	}
+}
+
+// linesBeside looks for debug symbols where Xcode puts them, beside the image or the bundle around it.
+func (m *module) linesBeside() {
+	if m.member != "" {
+		return // inside an archive; whatever is there was met
+	}
+	file, img, err := macho.OpenDSYM(m.path, m.uuid)
+	if err != nil {
+		return // there are none, as a rule
+	}
+	defer file.Close()
+	var group crew
+	group.Go(func() { m.lines(img) })
+	defer func() {
+		// The file was cut off while it was read: then there are no lines either.
+		if r := recover(); r != nil {
+			if _, ok := r.(interface{ Addr() uintptr }); !ok {
+				panic(r)
+			}
+		}
+	}()
+	group.Wait()
+}
+
+// lines takes the lines of all hits from debug symbols.
+func (m *module) lines(symbols *macho.Image) {
+	for i := range m.hits {
+		m.hits[i].file, m.hits[i].line, _ = symbols.Line(m.hits[i].site)
 	}
 }

@@ -21,9 +21,11 @@ type hit struct {
 	callee   string
 	site     uint64
 	function string
+	start    uint64 // address of a function that has no name; 0 where it has one
 	file     string
 	line     int
 	known    *rules.Match // known software it lies in; nil where none was recognised
+	placed   bool         // names say that the call is its own, rather than somewhere in the same image
 }
 
 // scanImage finds the calls of an image that the catalog names and judges them. It touches no code where the image
@@ -85,7 +87,7 @@ func linkedSites(img *macho.Image) []uint64 {
 	var (
 		mu    sync.Mutex
 		sites []uint64
-		group sync.WaitGroup
+		group crew
 	)
 	for _, c := range chunks(img, runtime.GOMAXPROCS(0)) {
 		group.Go(func() {
@@ -170,6 +172,9 @@ func judgeFunction(img *macho.Image, start uint64, sites []uint64) []hit {
 		h := hit{verdict: v, callee: callee[1:], site: site, function: fn.Name}
 		if name, _, ok := img.SymbolName(site); ok {
 			h.function = name
+		}
+		if h.function == "" {
+			h.start = start
 		}
 		h.file, h.line, _ = img.Line(site)
 		hits = append(hits, h)

@@ -23,7 +23,8 @@ func recognise(m *module, img *macho.Image) {
 		}
 		ev.Data = func() iter.Seq[[]byte] { return constants(img) }
 		if match, ok := rules.MatchOffender(ev); ok {
-			h.known = &match
+			byName, ok := rules.MatchOffender(m.evidence(h))
+			h.known, h.placed = &match, ok && byName.Offender == match.Offender
 		}
 	}
 }
@@ -64,14 +65,18 @@ func (m *module) versionFromBundle(infos map[string]container.Info) {
 		ev := m.evidence(h)
 		ev.BundleID, ev.BundleVersion = info.Identifier, info.ShortVersion
 		if match, ok := rules.MatchOffender(ev); ok && (h.known == nil || match.Version != "") {
-			h.known = &match
+			h.known, h.placed = &match, true
 		}
 	}
 }
 
-// known adds to a finding which software it lies in. A version that is known to conform may still hold the old call
-// for old systems, so the finding becomes only possible; one that is known to violate makes it likely, unless the call
-// only restores what was there before.
+// addKnown adds to a finding which software it lies in, and what that is known to do.
+//
+// Where the version is known to violate, an unresolved call becomes likely, unless it only restores what was there
+// before. Where it is known to conform, the call is there for older systems or other circumstances, so that the finding
+// becomes merely possible: by default it fails no run. That holds where the name of the function or of the image says
+// that the call is that software's. Where the software only is somewhere in the image, the call may as well be another's;
+// what is proven on all paths then stays certain, for software that conforms at least has another path.
 func addKnown(f *finding.Finding, h *hit) {
 	k := h.known
 	if k == nil {
@@ -92,7 +97,13 @@ func addKnown(f *finding.Finding, h *hit) {
 		}
 		f.Evidence = append(f.Evidence, "known to violate: "+k.Does)
 	case rules.Mended, rules.Harmless:
-		f.Confidence = finding.Possible
-		f.Evidence = append(f.Evidence, "known to conform: "+k.Does)
+		if h.placed || f.Confidence != finding.Certain {
+			f.Confidence = finding.Possible
+			f.Evidence = append(f.Evidence, "known to conform: "+k.Does)
+		} else {
+			f.Evidence = append(f.Evidence, k.Name+" is known to conform, but this call is not known to be its own")
+		}
+	case rules.Unsure:
+		f.Evidence = append(f.Evidence, "known to conform since "+k.FixedIn+"; which version this is could not be told: "+k.Does)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 
 	"portcullis.dev/finding"
 )
@@ -103,7 +104,8 @@ func explainInput(in *input, stdin io.Reader, symbols *Symbols, one *sync.Mutex,
 		one.Lock()
 		defer one.Unlock()
 	} else {
-		f, err := os.Open(in.path)
+		// Without waiting: a pipe that nobody writes to is empty.
+		f, err := os.OpenFile(in.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return fail(err)
 		}
@@ -112,6 +114,9 @@ func explainInput(in *input, stdin io.Reader, symbols *Symbols, one *sync.Mutex,
 		st, err := f.Stat()
 		if err != nil {
 			return fail(err)
+		}
+		if st.Mode()&fs.ModeDevice != 0 {
+			return fail(errors.New("a device: not a file"))
 		}
 		if st.Mode().IsRegular() && st.Size() < large {
 			if int64(cap(*buf)) < st.Size()+1 {

@@ -27,6 +27,16 @@ var (
 	guardNames = regexp.MustCompile(`\bGUARD_TYPE_[A-Z_]+\b`)
 )
 
+// match finds an expression in s, which must hold one of words for that. Most lines do not, and expressions are slow.
+func match(re *regexp.Regexp, s string, words ...string) []string {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return re.FindStringSubmatch(s)
+		}
+	}
+	return nil
+}
+
 // readMessage takes what a message says into the exception's own fields.
 func (x *Exception) readMessage(s string) bool {
 	put := func(field **uint64, text string) {
@@ -34,7 +44,7 @@ func (x *Exception) readMessage(s string) bool {
 			*field = &v
 		}
 	}
-	if m := resourceMessage.FindStringSubmatch(s); m != nil {
+	if m := match(resourceMessage, s, " on mach port", " on file descriptor"); m != nil {
 		name := m[1]
 		if name != strings.ToUpper(name) && !strings.HasPrefix(name, "Unknown") {
 			return false
@@ -219,10 +229,10 @@ func (t *textReader) guardProse(s string) {
 			x.Message = m
 		}
 	}
-	if m := guardNames.FindString(s); m != "" && x.Subtype == "" {
-		x.Subtype = m
+	if m := match(guardNames, s, "GUARD_TYPE_"); m != nil && x.Subtype == "" {
+		x.Subtype = m[0]
 	}
-	code := reasonLine.FindStringSubmatch(s)
+	code := match(reasonLine, s, "Namespace GUARD")
 	if t.cur != nil && said && !t.cur.Exception.agrees(&x) {
 		t.finish()
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -36,11 +37,12 @@ func OpenSymbols(path string) (*Symbols, error) {
 		if err != nil || !st.Mode().IsRegular() || !machO(p) {
 			return nil
 		}
-		f, err := macho.Open(p)
-		if err != nil {
-			return nil // not an image after all; frames without a symbol say so in the answer
-		}
-		s.add(f)
+		survive(func() {
+			// What is not an image after all has no symbols; frames without one say so in the answer.
+			if f, err := macho.Open(p); err == nil {
+				s.add(f)
+			}
+		})
 		return nil
 	})
 	if err != nil {
@@ -100,6 +102,29 @@ func (r *Report) symbolicate(t *Thread) {
 	s := r.symbols
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !survive(func() { r.nameFrames(t) }) {
+		r.Notes = append(r.Notes, "a file with symbols became shorter while it was read; functions may lack their names")
+	}
+}
+
+// survive calls f, which reads mapped files, and reports whether it came to its end: it does not where somebody cuts
+// such a file off meanwhile.
+func survive(f func()) (whole bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			// Faults of memory access, and only those, know an address.
+			if _, ok := p.(interface{ Addr() uintptr }); !ok {
+				panic(p)
+			}
+		}
+	}()
+	f()
+	return true
+}
+
+func (r *Report) nameFrames(t *Thread) {
+	s := r.symbols
 	for i := range t.Frames {
 		f := &t.Frames[i]
 		if f.Symbol != "" && f.Line != 0 {

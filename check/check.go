@@ -16,6 +16,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,7 +44,8 @@ type Options struct {
 // Run checks the files, bundles, archives and folders at paths. The error is not nil only where ctx ended; what could
 // not be read is in the report.
 func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, error) {
-	c := &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{}}
+	c := &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{},
+		seen: map[place]bool{}}
 	for _, p := range paths {
 		before := c.met + len(c.report.Unread)
 		stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: opts.Limits}, c.visit, c.unreadable)
@@ -84,8 +86,9 @@ type checker struct {
 	modules []*module
 	infos   map[string]container.Info // by path of the bundle
 	symbols map[macho.UUID]place
-	met     int // Mach-O files, also those out of scope
-	passed  int // of those, without an image of the architecture asked for
+	seen    map[place]bool // files read, by absolute path
+	met     int            // Mach-O files, also those out of scope
+	passed  int            // of those, without an image of the architecture asked for
 }
 
 // place is where a file was met.
@@ -105,6 +108,9 @@ func (c *checker) note(it container.Item, format string, args ...any) {
 
 // visit reads one file.
 func (c *checker) visit(it container.Item) error {
+	if c.twice(it) {
+		return nil
+	}
 	if c.opts.Progress != nil {
 		c.opts.Progress(it.Name(), it.Size)
 	}
@@ -127,6 +133,20 @@ func (c *checker) visit(it container.Item) error {
 	}
 	c.images(it, file.Images)
 	return nil
+}
+
+// twice tells whether a file was read already, because two of the paths to check lead to it.
+func (c *checker) twice(it container.Item) bool {
+	at := place{it.Path, it.Member}
+	if abs, err := filepath.Abs(it.Path); err == nil {
+		at.path = abs
+	}
+	if c.seen[at] {
+		c.met++ // there is something at this path, too
+		return true
+	}
+	c.seen[at] = true
+	return false
 }
 
 // info remembers what a bundle says about itself.
@@ -173,8 +193,8 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 		case img.Type == macho.DSYM:
 			c.symbols[img.UUID] = place{it.Path, it.Member}
 			continue
-		case img.Type == macho.Kext || img.Type == macho.FileSet || img.Type == macho.Core:
-			c.note(it, "out of scope: %s", outOfScopeKinds[img.Type])
+		case img.Type == macho.Kext:
+			c.note(it, "out of scope: kernel extensions are no processes")
 			continue
 		case img.Simulator():
 			simulators[img.Arch] = true
@@ -217,12 +237,6 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 // list writes a set in order.
 func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
 
-var outOfScopeKinds = map[macho.Type]string{
-	macho.Kext:    "kernel extensions are no processes",
-	macho.FileSet: "a kernel collection is no process",
-	macho.Core:    "a core file holds memory, not a program",
-}
-
 // selected tells whether an image has the architecture that was asked for.
 func (c *checker) selected(img *macho.Image) bool {
 	return c.opts.Arch == "" || img.Arch == c.opts.Arch || c.opts.Arch == "arm64" && img.Arch == "arm64e" ||
@@ -258,7 +272,7 @@ func (c *checker) judge() {
 	}
 	if c.passed > 0 && c.report.Summary.Images == 0 {
 		c.report.Notes = append(c.report.Notes, finding.Note{
-			Message: fmt.Sprintf("%d Mach-O files were met, none with an image for %s", c.passed, c.opts.Arch)})
+			Message: fmt.Sprintf("no image for %s in the %d Mach-O files that were met", c.opts.Arch, c.passed)})
 	}
 	j := judgement{c.opts.Level}
 	levels := map[rules.Level]bool{}

@@ -60,8 +60,9 @@ as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (fi
 		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, args, f) },
 	}
 	addLevelFlag(cmd, &f.level, "judge at this level, whatever the programs declare")
-	cmd.Flags().StringVar(&f.arch, "arch", "", "read only slices of this architecture: arm64, arm64e, x86_64")
-	complete(cmd, "arch", []string{"arm64", "arm64e", "x86_64"})
+	archs := []string{"arm64", "arm64e", "x86_64"}
+	cmd.Flags().Var(&choice{&f.arch, archs}, "arch", "read only slices of this architecture; arm64 takes arm64e in")
+	complete(cmd, "arch", archs)
 	addConfidenceFlag(cmd, &f.minConfidence, "min-confidence", "leave out findings less sure than this")
 	addConfidenceFlag(cmd, &f.failOn, "fail-on", "exit with 1 for findings at least this sure")
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "leave out findings that this file knows")

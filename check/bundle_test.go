@@ -54,7 +54,8 @@ func TestIOSApp(t *testing.T) {
 			app + "PlugIns/Share.appex/Frameworks/Own.framework/Own"},
 	}
 	in := filepath.Join(dir, "in")
-	for _, path := range []string{in, zipOf(t, in, filepath.Join(dir, "Foo.ipa")), tgzOf(t, in, filepath.Join(dir, "Foo.tgz"))} {
+	ipa, tgz := zipOf(t, in, filepath.Join(dir, "Foo.ipa")), tgzOf(t, in, filepath.Join(dir, "Foo.tgz"))
+	for _, path := range []string{in, ipa, tgz} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			r := checkAll(t, Options{}, path)
 			prefix := path
@@ -71,10 +72,12 @@ func TestIOSApp(t *testing.T) {
 					t.Errorf("%s: path %q member %q", name, f.Where.Path, f.Where.Member)
 				}
 				level := got[name][0]
-				if !has(f, "level "+f.Level.String()+" of the program that loads it: ") || !strings.Contains(level, f.Level.String()) {
+				if !has(f, "level "+f.Level.String()+" of the program that loads it: ") ||
+					!strings.Contains(level, f.Level.String()) {
 					t.Errorf("%s: level %s, evidence %q", name, f.Level, f.Evidence)
 				}
-				if more := has(f, "2 programs load it; shown is one in which the call does most harm"); more != (name == "_Deep_install") {
+				more := has(f, "2 programs load it; shown is one in which the call does most harm")
+				if more != (name == "_Deep_install") {
 					t.Errorf("%s: evidence %q", name, f.Evidence)
 				}
 			}
@@ -104,7 +107,8 @@ func makeMacApp(t *testing.T, contents string, level string) {
 		signature{claims: claims{entitlement.KeyRestrictionsString: level}})
 	info(t, at("Info.plist"), map[string]any{"CFBundleExecutable": "Main"})
 	// A plug-in that no load command names, and a library that only it loads.
-	helper := m.library(at("PlugIns/Look.bundle/Contents/Frameworks/libhelp.dylib"), "@loader_path/../Frameworks/libhelp.dylib")
+	helper := m.library(at("PlugIns/Look.bundle/Contents/Frameworks/libhelp.dylib"),
+		"@loader_path/../Frameworks/libhelp.dylib")
 	m.link(at("PlugIns/Look.bundle/Contents/MacOS/Look"), "-bundle", helper, m.object("handler.c", "-DNAME=look"))
 	// A service is a program of its own and declares nothing.
 	m.link(at("XPCServices/Net.xpc/Contents/MacOS/Net"), m.object("handler.c", "-DNAME=net", "-DMAIN"))

@@ -23,7 +23,8 @@ func TestProgramLevels(t *testing.T) {
 	}{
 		{name: "none", level: "2", kills: true,
 			why: "the program declares no level; judged at level 2, which the entitlement gives"},
-		{name: "no claims", sign: &signature{claims: claims{}}, level: "2", kills: true, why: "the program declares no level; "},
+		{name: "no claims", sign: &signature{claims: claims{}}, level: "2", kills: true,
+			why: "the program declares no level; "},
 		{name: "integer key", sign: &signature{claims: claims{entitlement.KeyRestrictions: 1}}, level: "2", kills: true,
 			why: "level 2: the key is present; any value, here 1, gives version 2"},
 		{name: "string 3", sign: &signature{claims: claims{entitlement.KeyRestrictionsString: "3"}}, level: "3", kills: true,

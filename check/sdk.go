@@ -75,8 +75,8 @@ func (m *module) versionFromBundle(infos map[string]container.Info) {
 // Where the version is known to violate, an unresolved call becomes likely, unless it only restores what was there
 // before. Where it is known to conform, the call is there for older systems or other circumstances, so that the finding
 // becomes merely possible: by default it fails no run. That holds where the name of the function or of the image says
-// that the call is that software's. Where the software only is somewhere in the image, the call may as well be another's;
-// what is proven on all paths then stays certain, for software that conforms at least has another path.
+// that the call is that software's. Where the software only is somewhere in the image, the call may as well be
+// another's; what is proven on all paths then stays certain, for software that conforms at least has another path.
 func addKnown(f *finding.Finding, h *hit) {
 	k := h.known
 	if k == nil {
@@ -104,6 +104,7 @@ func addKnown(f *finding.Finding, h *hit) {
 			f.Evidence = append(f.Evidence, k.Name+" is known to conform, but this call is not known to be its own")
 		}
 	case rules.Unsure:
-		f.Evidence = append(f.Evidence, "known to conform since "+k.FixedIn+"; which version this is could not be told: "+k.Does)
+		f.Evidence = append(f.Evidence,
+			"known to conform since "+k.FixedIn+"; which version this is could not be told: "+k.Does)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -35,6 +36,7 @@ type sheetSite struct {
 	Address   string            `json:"address"` // of the call instruction
 	Callee    string            `json:"callee"`
 	Function  string            `json:"function,omitempty"`
+	Line      string            `json:"line,omitempty"`      // of the source, by the debug information: "file.c:12"
 	Arguments map[string]string `json:"arguments,omitempty"` // those that are one constant
 	Kills     string            `json:"kills"`               // at level 2: yes, no, or depends on what ran before
 	Why       string            `json:"why"`
@@ -170,10 +172,10 @@ func TestCorpusExtracted(t *testing.T) {
 	}
 }
 
-func runCorpus(t *testing.T, path string) *finding.Report {
+func runCorpus(t *testing.T, name string) *finding.Report {
 	t.Helper()
 	level := rules.Level2
-	r, err := Run(context.Background(), []string{path}, Options{Level: &level})
+	r, err := Run(context.Background(), []string{name}, Options{Level: &level})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +236,9 @@ func (s *sheetSite) compare(f *finding.Finding) []string {
 	}
 	if s.Function != "" && f.Where.Function != s.Function {
 		wrong("function %s, want %s", f.Where.Function, s.Function)
+	}
+	if line := fmt.Sprintf("%s:%d", path.Base(f.Where.File), f.Where.Line); s.Line != "" && line != s.Line {
+		wrong("line %s, want %s", line, s.Line)
 	}
 	if !f.KillsHere || f.KillsFrom != rules.Level1 {
 		wrong("kills from %s, here: %t", f.KillsFrom, f.KillsHere)

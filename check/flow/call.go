@@ -173,7 +173,9 @@ func (c *context) effect(s *state, in *op.Inst, sym string, e Effect) {
 				v := single(out)
 				// A call that fails leaves the memory as it was.
 				if s.covers(a.site, a.off, int64(w.Bytes)) {
-					v = join(v, s.read(c, a.site, a.off, int64(w.Bytes)).v)
+					if old := s.read(c, a.site, a.off, int64(w.Bytes)).v; !meaningless(old) {
+						v = join(v, old)
+					}
 				}
 				s.write(a.site, a.off, int64(w.Bytes), cell{v, vn})
 			case a.kind == KindStack && a.bits == 64:

@@ -39,7 +39,6 @@ var cases = []struct {
 	calls  int // 0 means one
 	want   []expectation
 	levels []string // nil means all
-	only   string   // prefix of the target
 	tail   bool     // at -O1 and above the call must be a tail call
 }{
 	{name: "constants", symbol: "_task_set_exception_ports", args: 5, source: `
@@ -130,34 +129,38 @@ var cases = []struct {
 }
 
 func TestCompiled(t *testing.T) {
-	for _, c := range cases {
-		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
-			for _, target := range targets {
-				for _, level := range levels {
-					if c.levels != nil && !slices.Contains(c.levels, level) {
-						continue
-					}
-					o := open(t, compile(t, prelude+c.source, target, level))
-					calls, r := o.calls("_f", c.symbol, c.args)
-					at := fmt.Sprintf("%s %s", target, level)
+	// One file holds all: case i is function f<i>.
+	source := prelude
+	for i, c := range cases {
+		source += fmt.Sprintf("#undef f\n#define f f%d\n%s\n", i, c.source)
+	}
+	for _, target := range targets {
+		for _, level := range levels {
+			at := fmt.Sprintf("%s %s", target, level)
+			o := open(t, compile(t, source, target, level))
+			for i, c := range cases {
+				if c.levels != nil && !slices.Contains(c.levels, level) {
+					continue
+				}
+				t.Run(strings.ReplaceAll(c.name+" "+at, " ", "-"), func(t *testing.T) {
+					calls, r := o.calls(fmt.Sprintf("_f%d", i), c.symbol, c.args)
 					if len(calls) == 0 || r.Problem != "" {
-						t.Errorf("%s: %d calls, problem %q", at, len(calls), r.Problem)
-						continue
+						t.Fatalf("%d calls, problem %q", len(calls), r.Problem)
 					}
 					for _, call := range calls {
 						if !call.Reached {
-							t.Errorf("%s: call at %#x was not reached", at, call.Site)
+							t.Errorf("call at %#x was not reached", call.Site)
 						}
 						if c.tail && level != "-O0" && !call.Tail {
-							t.Errorf("%s: call at %#x is a tail call", at, call.Site)
+							t.Errorf("call at %#x is a tail call", call.Site)
 						}
 					}
 					for _, e := range c.want {
 						checkArg(t, at, calls, e)
 					}
-				}
+				})
 			}
-		})
+		}
 	}
 }
 

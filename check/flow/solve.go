@@ -23,9 +23,25 @@ func (h *blockHeap) Pop() any {
 	return b
 }
 
+// atEntry is what a register that carries no argument holds at entry: a value of the caller, or nothing at all.
+const atEntry = "a register as it was at entry"
+
+// meaningless tells whether a value is such a leftover, as is pushed to make room on the stack.
+func meaningless(v *val) bool {
+	if v.rest == nil || len(v.atoms) > 0 {
+		return false
+	}
+	for _, r := range v.rest.reasons {
+		if r.text != atEntry {
+			return false
+		}
+	}
+	return len(v.rest.reasons) > 0
+}
+
 // entry is the state in which the function is entered.
 func (c *context) entry() *state {
-	s := c.blank("a register as it was at entry", 0)
+	s := c.blank(atEntry, 0)
 	for i, r := range c.isa.Args {
 		s.regs[r] = cell{single(atom{kind: KindParam, bits: 64, index: int32(i)}), uint32(i) + 1}
 	}

@@ -312,6 +312,7 @@ func (r *Report) addThreads(d *document) {
 const (
 	maxThreads = 20_000
 	maxImages  = 100_000
+	maxNotes   = 1_000
 	maxFrames  = 2_000 // of one thread; deep recursion is cut by ReportCrash at about 500
 )
 

@@ -105,7 +105,7 @@ func (t *textReader) read(raw string, offset int64, line int) {
 		}
 	case inNotes:
 		if !strings.Contains(s, ":") {
-			t.cur.Notes = append(t.cur.Notes, s)
+			t.cur.addNote(s)
 			return
 		}
 	}
@@ -214,7 +214,7 @@ func (t *textReader) label(key, value string) {
 		case strings.Contains(value, "NOT a crash"):
 			r.Simulated = Yes
 		case value != "":
-			r.Notes = append(r.Notes, value)
+			r.addNote(value)
 		}
 	case "termination reason":
 		t.termination(value)
@@ -232,8 +232,15 @@ func (t *textReader) label(key, value string) {
 	case "notes":
 		t.mode = inNotes
 		if value != "" {
-			r.Notes = append(r.Notes, value)
+			r.addNote(value)
 		}
+	}
+}
+
+// addNote keeps a remark of the report, within reason.
+func (r *Report) addNote(s string) {
+	if len(r.Notes) < maxNotes {
+		r.Notes = append(r.Notes, s)
 	}
 }
 

@@ -15,6 +15,13 @@ type Mismatch struct {
 	Value Raw
 }
 
+// Limits of what one call of Decode keeps, so that a text cannot ask for many times its size in memory. Lists in crash
+// reports have some hundred elements, and hardly ever a wrong type.
+const (
+	maxElements   = 100_000
+	maxMismatches = 1000
+)
+
 // Decode fills the struct that v points to from an object, by json tags. A value of the wrong type leaves its field
 // alone and is returned as a mismatch; a cut or defective text fills what stands before the defect. A struct may have
 // two fields of the package's own: one of type [Extra], which receives members that have no field and mismatches, and
@@ -122,7 +129,7 @@ func (d *decoder) member(v reflect.Value, path string) func(key []byte, value Ra
 			}
 			e.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
 		}
-		if known && !value.Null() {
+		if known && !value.Null() && len(d.wrong) < maxMismatches {
 			d.wrong = append(d.wrong, Mismatch{path + name, value})
 		}
 		return true
@@ -192,13 +199,18 @@ func (d *decoder) slice(r Raw, v reflect.Value, path string) bool {
 	}
 	out := reflect.MakeSlice(v.Type(), 0, 4)
 	whole := true
-	err := r.Elements(func(_ int, value Raw) bool {
+	full := false
+	err := r.Elements(func(i int, value Raw) bool {
+		if i == maxElements {
+			full, whole = true, false
+			return false
+		}
 		e := reflect.New(v.Type().Elem()).Elem()
 		whole = d.value(value, e, path) && whole
 		out = reflect.Append(out, e)
 		return true
 	})
-	if whole || err != nil { // what stands before a cut is worth having
+	if whole || full || err != nil { // what stands before a cut is worth having
 		v.Set(out)
 	}
 	return whole

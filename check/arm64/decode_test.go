@@ -42,7 +42,7 @@ func TestConstants(t *testing.T) {
 	}{
 		{"mov w3, #1", 0x52800023, 1},
 		{"mov x3, #0x80000003", 0xd2b00003, 0x80000000},
-		{"mov w3, #-0x7fffffff", 0x12b00003 | 0, 0x7fffffff},
+		{"mov w3, #-0x7fffffff", 0x12b00003, 0x7fffffff},
 		{"orr w3, wzr, #0x80000001", 0x320107e3, 0x80000001},
 		{"mov w3, #0xffff0000", 0x52bfffe3, 0xffff0000},
 		{"mov x0, #-1", 0x92800000, 0xffffffffffffffff},

@@ -268,6 +268,11 @@ func (c *context) markLive(g *graph) {
 			case op.Trap:
 				want = c.m.Traps > 0
 			}
+			if in.Field != 0 && !want {
+				if r, ok := c.reloc(in); ok && r.Kind == RelocGOT {
+					_, want = c.m.Want(r.Symbol)
+				}
+			}
 			for i := 0; i < len(c.f.Sites) && !want; i++ {
 				want = c.f.Sites[i]-in.Addr < uint64(in.Len)
 			}

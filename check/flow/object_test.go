@@ -196,8 +196,3 @@ func (o *object) calls(name, symbol string, args int) ([]flow.Call, flow.Result)
 	r := flow.Analyze(f, o, flow.Model{Want: func(s string) (int, bool) { return args, s == symbol }})
 	return r.Calls, r
 }
-
-func consts(v flow.Value) ([]uint64, bool) {
-	set, complete := v.Trunc(32).Consts()
-	return set, complete
-}

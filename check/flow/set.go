@@ -23,13 +23,6 @@ func unknown(why string, site uint64) *val {
 	return &val{rest: &rest{reasons: []reason{{why, site}}}}
 }
 
-func unknownBits(k bits, why string, site uint64) *val {
-	if k.mask == ^uint64(0) {
-		return constant(k.bits, site, why)
-	}
-	return &val{rest: &rest{bits: k, reasons: []reason{{why, site}}}}
-}
-
 func (v *val) known() bits {
 	k := bits{^uint64(0), 0}
 	first := true

@@ -25,6 +25,7 @@ const (
 	taskSendOnceGone                    // a send-once right to port goes unused
 	taskPortDestroyed                   // send other's receive right to port in a port-destroyed notification
 	taskObjectNoSenders                 // tell port's object
+	taskAttachedDied                    // tell what is attached to port
 )
 
 func (c *cleanup) add(t task) { c.tasks = append(c.tasks, t) }
@@ -63,6 +64,8 @@ func (c *cleanup) run(k *Kernel) {
 			if o := t.port.Object(); o != nil {
 				o.NoSenders(t.port, t.value)
 			}
+		case taskAttachedDied:
+			t.port.attached.PortDied()
 		}
 		if i == len(c.tasks)-1 {
 			c.tasks, i = c.tasks[:0], -1 // all done: what comes next starts from the front

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"portcullis.dev/mach"
 )
@@ -24,6 +25,7 @@ type Message struct {
 	body                 []byte // inline data after header and descriptors
 	aux                  []byte
 	sender               Identity
+	busy                 *atomic.Bool // cleared when the message is gone; may be nil
 }
 
 // Item is a descriptor of a message in the kernel's hands.
@@ -66,6 +68,9 @@ func (k *Kernel) newMessageTo(to *Port, cost int64) *Message {
 func (k *Kernel) free(m *Message) {
 	k.live.messages.Add(-1)
 	k.refundBytes(m.account, m.charged)
+	if m.busy != nil {
+		m.busy.Store(false)
+	}
 	body, desc := m.body[:0], m.desc
 	clear(desc)
 	if cap(body) > maxPooled {

@@ -23,7 +23,8 @@ type Port struct {
 	receiverName mach.Name
 	destination  *Port // port whose queue holds the message this port's receive right is in
 	kernelOwned  bool
-	object       Object // never changes
+	object       Object     // never changes
+	attached     Attachment // never changes
 	service      *ServiceInfo
 
 	immovable    bool // the receive right may not leave its space
@@ -151,6 +152,9 @@ func (p *Port) destroy(c *cleanup) {
 		}
 	}
 	p.mu.Unlock()
+	if p.attached != nil {
+		c.add(task{kind: taskAttachedDied, port: p})
+	}
 	p.kernel.live.ports.Add(-1)
 	if p.owner != nil {
 		p.owner.ports.Add(-1)

@@ -117,7 +117,7 @@ func (t *Thread) await(name mach.Name, o mach.Option, timeout uint32) mach.KernR
 		p.receivers.push(w)
 		p.mu.Unlock()
 	}
-	switch r := w.sleep(n, o&mach.RcvTimeout != 0, timeout); {
+	switch r := w.sleep(n, o&mach.RcvTimeout != 0, milliseconds(timeout)); {
 	case r == waitAwakened:
 		return 0
 	case set != nil:

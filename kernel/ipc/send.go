@@ -296,7 +296,7 @@ func (t *Thread) enter(p *Port, m *Message, o mach.Option, timeout uint32) mach.
 	n := w.begin()
 	p.senders.push(w)
 	p.mu.Unlock()
-	r := w.sleep(n, o&mach.SendTimeout != 0, timeout)
+	r := w.sleep(n, o&mach.SendTimeout != 0, milliseconds(timeout))
 	p.mu.Lock()
 	p.senders.remove(w)
 	switch r {

@@ -113,12 +113,15 @@ func (w *waiter) finish(r waitResult) {
 	}
 }
 
-// sleep parks until somebody ends the sleep s. A timeout in milliseconds counts if limited.
-func (w *waiter) sleep(s uint64, limited bool, timeout uint32) waitResult {
+// milliseconds is a timeout of a message call.
+func milliseconds(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// sleep parks until somebody ends the sleep s. A timeout counts if limited.
+func (w *waiter) sleep(s uint64, limited bool, timeout time.Duration) waitResult {
 	k := w.thread.space.kernel
 	stop := func() bool { return true }
 	if limited && k.clock != nil {
-		stop = k.clock.AfterFunc(time.Duration(timeout)*time.Millisecond, func() {
+		stop = k.clock.AfterFunc(timeout, func() {
 			if w.state.CompareAndSwap(s, s|1) {
 				w.result = waitTimedOut
 				w.thread.parker.Unpark()

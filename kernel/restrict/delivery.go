@@ -49,6 +49,9 @@ func (v *Violation) Guard() ipc.Guard { return ipc.Guard(v.Code.Flavor()) }
 
 // Thread keeps the guards of one thread. It is the Owner of its ipc.Thread and not safe for use by others.
 type Thread struct {
+	// Owner is for whoever made the thread; the package does not look at it.
+	Owner any
+
 	task    *Task
 	pending Violation
 	has     bool

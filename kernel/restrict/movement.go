@@ -53,7 +53,7 @@ func (r *Restrictions) controlImmovable(t *Task) bool {
 //
 // Source: ipc_can_stash_naked_send.
 func (r *Restrictions) CanStash(s *ipc.Space, p *ipc.Port) bool {
-	return p == nil || !r.ImmovableSend(s, p)
+	return p == nil || !p.Active() || !r.ImmovableSend(s, p)
 }
 
 // Pinned implements ipc.Restrictions.

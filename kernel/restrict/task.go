@@ -23,6 +23,9 @@ type Task struct {
 	// Audit lets the task live and lists what it did.
 	Audit bool
 
+	// Owner is for whoever made the task; the package does not look at it.
+	Owner any
+
 	behavior atomic.Uint32
 }
 
@@ -75,6 +78,12 @@ type Control interface {
 	ipc.Object
 	// ControlTask returns the task that the port controls, or whose thread it controls; nil if it is gone.
 	ControlTask() *Task
+}
+
+// TaskOf returns what is known of a space's task; nil if the space was not made by [Task.NewSpace].
+func TaskOf(s *ipc.Space) *Task {
+	t, _ := s.Owner.(*Task)
+	return t
 }
 
 // taskOf returns what is known of a space's task; a space that was not made for one is nobody special.

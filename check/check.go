@@ -46,6 +46,7 @@ type Options struct {
 func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, error) {
 	c := &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{},
 		seen: map[place]bool{}}
+	c.report.Moment = finding.MomentCheck
 	for _, p := range paths {
 		before := c.met + len(c.report.Unread)
 		stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: opts.Limits}, c.visit, c.unreadable)
@@ -88,7 +89,7 @@ type checker struct {
 	symbols map[macho.UUID]place
 	seen    map[place]bool // files read, by absolute path
 	met     int            // Mach-O files, also those out of scope
-	passed  int            // of those, without an image of the architecture asked for
+	passed  bool           // some of those has no image of the architecture asked for
 }
 
 // place is where a file was met.
@@ -179,7 +180,7 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 	var group crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	if !slices.ContainsFunc(images, c.selected) {
-		c.passed++
+		c.passed = true
 	}
 	outOfScope := map[string]bool{}
 	simulators := map[string]bool{}
@@ -270,9 +271,9 @@ func (c *checker) judge() {
 		c.report.Notes = append(c.report.Notes, finding.Note{Message: "too many programs and libraries load one another " +
 			"to follow them all; libraries that no program was found for are judged at level 2"})
 	}
-	if c.passed > 0 && c.report.Summary.Images == 0 {
+	if c.passed && c.report.Summary.Images == 0 {
 		c.report.Notes = append(c.report.Notes, finding.Note{
-			Message: fmt.Sprintf("no image for %s in the %d Mach-O files that were met", c.opts.Arch, c.passed)})
+			Message: "no Mach-O file that was met has an image for " + c.opts.Arch})
 	}
 	j := judgement{c.opts.Level}
 	levels := map[rules.Level]bool{}

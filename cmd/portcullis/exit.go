@@ -22,6 +22,8 @@ const (
 	exitFindings = 1 // at least one finding that kills at the judged level
 	exitUsage    = 2 // wrong usage
 	exitUnread   = 3 // some input could not be read, or the answer could not be written
+
+	exitInterrupted = 130 // by Ctrl-C or SIGTERM; the code that shells give it
 )
 
 // exitError carries the exit code of a command out of it. A nil err means that all is said already: nothing is printed.

@@ -30,19 +30,15 @@ func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64
 			emit(last)
 		}
 	}
+	// Distances are compared modulo 4 GiB, which is enough to rule out nearly all; try looks closely.
 	i := 0
-	at := base + 4
-	lo, size, slot, slotSize := code.Lo, code.Size, slots.Lo, slots.Size
+	code32, codes := uint32(base+4-code.Lo), uint32(min(code.Size, 1<<32-1))
+	slot32, slotz := uint32(base+4-slots.Lo), uint32(min(slots.Size, 1<<32-1))
 	for ; i+8 <= len(text); i += 4 {
 		x := binary.LittleEndian.Uint64(text[i:])
-		p := at + uint64(i)
-		a, b := p+uint64(int64(int32(x))), p+1+uint64(int64(int32(x>>8)))
-		c, d := p+2+uint64(int64(int32(x>>16))), p+3+uint64(int64(int32(x>>24)))
-		hit := inside(a-lo, size) | inside(b-lo, size) |
-			inside(c-lo, size) | inside(d-lo, size) |
-			inside(a-slot, slotSize) | inside(b-slot, slotSize) |
-			inside(c-slot, slotSize) | inside(d-slot, slotSize)
-		if int64(hit) < 0 {
+		a, b, c, d := uint32(x)+uint32(i), uint32(x>>8)+uint32(i+1), uint32(x>>16)+uint32(i+2), uint32(x>>24)+uint32(i+3)
+		if a+code32 < codes || b+code32 < codes || c+code32 < codes || d+code32 < codes ||
+			a+slot32 < slotz || b+slot32 < slotz || c+slot32 < slotz || d+slot32 < slotz {
 			for j := range 4 {
 				try(i + j)
 			}
@@ -52,9 +48,6 @@ func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64
 		try(i)
 	}
 }
-
-// inside has its highest bit set where x < size, for numbers below 1<<63: it takes no branch.
-func inside(x, size uint64) uint64 { return (x - size) &^ x }
 
 // branchBytes returns how many bytes before a displacement make it one of a branch; 0 if they do not.
 func branchBytes(before []byte) int {

@@ -1,0 +1,60 @@
+package cgen_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis.dev/mig"
+	"portcullis.dev/mig/cgen"
+)
+
+// objects is the header that testdata/golden/layout.defs imports for its translations.
+const objects = `typedef struct object *obj_t;
+extern obj_t port_to_obj(mach_port_t);
+extern mach_port_t obj_to_port(obj_t);
+extern void obj_release(obj_t);
+`
+
+// TestCompile compiles stubs that between them have every kind of argument, with every C compiler there is, without a
+// warning. The structures assert their sizes themselves.
+func TestCompile(t *testing.T) {
+	var compilers []string
+	for _, c := range []string{"gcc", "clang", "clang-19"} {
+		if p, err := exec.LookPath(c); err == nil {
+			compilers = append(compilers, p)
+		}
+	}
+	if len(compilers) == 0 {
+		t.Skip("no C compiler is installed")
+	}
+	i, errs := mig.Compile("../testdata/golden/layout.defs", mig.Options{})
+	if errs.Errors() > 0 {
+		t.Fatal(errs.All[0].String())
+	}
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files = append(files, cgen.File{Name: "obj.h", Data: []byte(objects)})
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range compilers {
+		for _, f := range files {
+			if !strings.HasSuffix(f.Name, ".c") {
+				continue
+			}
+			cmd := exec.Command(c, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", os.DevNull, f.Name)
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s %s: %v\n%s", c, f.Name, err, out)
+			}
+		}
+	}
+}

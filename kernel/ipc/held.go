@@ -19,6 +19,9 @@ func (p *Port) CopySend() *Port {
 	return p
 }
 
+// DeadRight returns the right to a port that is dead (MACH_PORT_DEAD, IP_DEAD).
+func DeadRight() *Port { return deadPort }
+
 // HasSenders says that there are send rights to the port.
 func (p *Port) HasSenders() bool {
 	p.mu.Lock()

@@ -64,7 +64,7 @@ func TestHeldRights(t *testing.T) {
 		t.Error("nobody holds a right")
 	}
 	a.ok(a.ModRefs(a.t, n, mach.RightReceive, -1))
-	if d := p.CopySend(); d.Active() || d.CopySend() != d || (*Port)(nil).CopySend() != nil {
+	if d := p.CopySend(); d != DeadRight() || d.Active() || d.CopySend() != d || (*Port)(nil).CopySend() != nil {
 		t.Error("the right to a dead port is dead")
 	}
 	atZero(t, k, a, b)
@@ -119,6 +119,11 @@ func TestWaiters(t *testing.T) {
 	<-done
 	<-done
 	sleep()
+	line.Reversed = true
+	sleep()
+	sleep()
+	expect("the last one", 7, 0, func() { line.WakeOne() })
+	expect("the one before", 6, 0, func() { line.WakeOne() })
 	expect("gone", 5, mach.KernTerminated, line.Restart)
 	mu.Lock()
 	if kr := line.Sleep(a.t, &mu, true, 1, nil); kr != mach.KernOperationTimedOut {

@@ -149,6 +149,17 @@ func (l *waitList) push(w *waiter) {
 	l.tail = w
 }
 
+// pushFirst puts w before all others.
+func (l *waitList) pushFirst(w *waiter) {
+	w.list, w.prev, w.next = l, nil, l.head
+	if l.head == nil {
+		l.tail = w
+	} else {
+		l.head.prev = w
+	}
+	l.head = w
+}
+
 // remove takes w out if it is still in.
 func (l *waitList) remove(w *waiter) {
 	if w.list != l {

@@ -7,9 +7,12 @@ import (
 	"portcullis.dev/mach"
 )
 
-// Waiters is a line of threads that wait for something other than a message; first come, first served. The zero value
-// is an empty line. Whoever has one guards it with a lock, which every method but Sleep wants held.
-type Waiters struct{ list waitList }
+// Waiters is a line of threads that wait for something other than a message. The zero value is an empty line in which
+// who comes first is served first. Whoever has one guards it with a lock, which all methods want held.
+type Waiters struct {
+	Reversed bool // last come, first served; set it before anybody waits
+	list     waitList
+}
 
 // Sleep joins the line and waits. It is called with mu held and returns with it released: KERN_SUCCESS after a wake,
 // KERN_OPERATION_TIMED_OUT after d if limited, KERN_ABORTED if interrupted, KERN_TERMINATED after Restart. If then is
@@ -18,7 +21,11 @@ type Waiters struct{ list waitList }
 func (l *Waiters) Sleep(t *Thread, mu sync.Locker, limited bool, d time.Duration, then func() bool) mach.KernReturn {
 	w := &t.wait
 	n := w.begin()
-	l.list.push(w)
+	if l.Reversed {
+		l.list.pushFirst(w)
+	} else {
+		l.list.push(w)
+	}
 	mu.Unlock()
 	gone := then != nil && !then()
 	if gone {

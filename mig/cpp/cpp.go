@@ -22,8 +22,8 @@ import (
 const (
 	maxDepth     = 64       // files that include each other
 	maxInput     = 32 << 20 // bytes read, all files together
-	maxTokens    = 2 << 20  // tokens that reach the parser
-	maxExpansion = 1 << 20  // tokens that macros write
+	maxTokens    = 1 << 20  // tokens that reach the parser
+	maxExpansion = 1 << 18  // tokens that macros write
 	maxToken     = 64 << 10 // bytes of a token that ## makes
 	maxIncludes  = 4096     // files read, counting one as often as it is included
 )

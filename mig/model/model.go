@@ -215,7 +215,7 @@ func Check(stmts []syntax.Statement, d syntax.Dialect, file string, errs *source
 	c := &checker{dialect: d, errs: errs, types: map[string]*Type{}, out: &Interface{File: file}}
 	c.importing = map[*source.File]bool{}
 	for _, s := range stmts {
-		if im, ok := s.(*syntax.Import); ok {
+		if im, ok := s.(*syntax.Import); ok && (im.Word == "import" || im.Word == "iimport") {
 			c.importing[im.Pos.File] = true
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis.dev/finding"
 	"portcullis.dev/internal/corpus"
@@ -22,9 +24,10 @@ import (
 // what it comes to. It was written down before check was first run on the package. Whatever check says beyond it is
 // wrong.
 type sheet struct {
-	Package string       `json:"package"` // name@version
-	About   string       `json:"about"`   // why it is in the corpus
-	Images  int          `json:"images"`  // slices and members of libraries that are in scope, simulators left out
+	Package string       `json:"package"`         // name@version
+	About   string       `json:"about"`           // why it is in the corpus
+	Images  int          `json:"images"`          // slices and members of libraries that are in scope, simulators left out
+	Large   bool         `json:"large,omitempty"` // too large for the race detector, to which it has nothing new to tell
 	Sites   []sheetSite  `json:"sites"`
 	Missed  []sheetBlind `json:"missed,omitempty"` // what may be wrong there and check does not look at
 }
@@ -134,6 +137,12 @@ func TestCorpus(t *testing.T) {
 	}
 	for _, s := range readSheets(t) {
 		t.Run(s.Package, func(t *testing.T) {
+			if s.Large && raceDetector() {
+				t.Skip("SKIPPED: too large for the race detector; run without -race as well")
+			}
+			if end, ok := t.Deadline(); ok && time.Until(end) < time.Minute {
+				t.Skip("SKIPPED: less than a minute until the deadline of all tests; raise -timeout")
+			}
 			r := runCorpus(t, corpus.NPM(t, s.Package))
 			compareSheet(t, &s, r, func(w finding.Where) string { return w.Member })
 			if r.Summary.Images != s.Images {
@@ -141,6 +150,12 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// raceDetector tells whether this program was built with -race, which makes it ten times slower.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // A program by itself gives what it gives inside its package, and so does the folder it lies in.

@@ -69,7 +69,15 @@ func (t *translation) pop(dst op.Reg) {
 
 func (t *translation) branch(cond op.Cond) {
 	t.in.Flow, t.in.Name, t.in.Cond = op.Branch, "jcc", cond
+	t.relative()
+}
+
+// relative sets the target of a branch.
+func (t *translation) relative() {
 	t.in.Target = t.next + uint64(t.f.imm)
+	if t.f.immLen == 4 {
+		t.in.Field = uint8(t.f.immAt)
+	}
 }
 
 // one translates the one-byte opcodes.
@@ -286,7 +294,7 @@ func (t *translation) oneHigh() {
 		if o == 0xe8 {
 			t.in.Flow, t.in.Name = op.Call, "call"
 		}
-		t.in.Target = t.next + uint64(f.imm)
+		t.relative()
 	case o == 0xf4:
 		t.in.Flow, t.in.Name = op.Stop, "hlt"
 	case o == 0xf6, o == 0xf7:

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 
 	"portcullis.dev/check/flow/op"
 )
@@ -15,7 +16,7 @@ func (c *context) callees(s *state, in *op.Inst) (syms []string, only bool, loca
 	switch in.Flow {
 	case op.Call, op.Jump, op.Branch:
 		if sym, ok := c.symbol(in); ok {
-			if r, ok := c.img.Reloc(in.Addr); ok && r.Defined && c.isa.Align > 1 {
+			if r, ok := c.reloc(in); ok && r.Defined && r.Kind == RelocBranch {
 				local = r.Addr + uint64(r.Addend)
 			}
 			return []string{sym}, true, local
@@ -365,6 +366,11 @@ func (c *context) follow(s *state, in *op.Inst, line []op.Inst) bool {
 		t.mem[i].vn = 0
 	}
 	t.flags = comparison{}
+	if v := t.regs[c.isa.SP].v; onlyStack(v) && len(v.atoms) == 1 {
+		// What the callee left below the stack pointer is gone.
+		a := &v.atoms[0]
+		t.mem = slices.DeleteFunc(t.mem, func(x slot) bool { return x.region == a.site && x.end() <= a.off })
+	}
 	*s = *t
 	return true
 }

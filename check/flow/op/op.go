@@ -155,7 +155,7 @@ type Inst struct {
 	Width uint8
 	Imm   int64
 	// Field is where, inside the instruction, the 4 bytes lie that a relocation of an object file replaces (the
-	// displacement of an x86 instruction); 0 where the whole instruction is relocated (arm64) or nothing is.
+	// displacement or branch distance of an x86 instruction); 0 where the whole instruction is relocated (arm64) or nothing is.
 	Field uint8
 	Name  string // mnemonic, for evidence; empty for instructions that move no values
 	Ops   []Op   // in order; valid until the next Decode with the same buffer

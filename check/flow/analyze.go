@@ -65,6 +65,10 @@ func (c *context) run() {
 		}
 		return
 	}
+	if c.f.Start%c.isa.Align != 0 {
+		c.problem = fmt.Sprintf("function at %#x, where no instruction can begin", c.f.Start)
+		return
+	}
 	// Jump tables are found while values are followed; each round knows those of the rounds before.
 	tables := map[uint64][]uint64{}
 	for range 8 {

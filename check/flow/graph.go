@@ -195,6 +195,9 @@ func (c *context) sweep(g *graph, code []byte, root func(uint64)) {
 			a += uint64(in.Len)
 		default:
 			root(a)
+			if g.at[(a-c.f.Start)/c.isa.Align] == 0 { // whatever the reason, go on behind it
+				a += c.isa.Align
+			}
 		}
 	}
 }

@@ -186,7 +186,10 @@ func (c *collector) images(i container.Item) error {
 		}
 		in, err := FromImage(img)
 		if err != nil {
-			c.unread(i, fmt.Errorf("%s: %w", img.Arch, err))
+			if !errors.As(err, new(*macho.FormatError)) { // which says the architecture itself
+				err = fmt.Errorf("%s: %w", img.Arch, err)
+			}
+			c.unread(i, err)
 			continue
 		}
 		in.OS = c.judged

@@ -190,7 +190,7 @@ func (g *generator) shapes(r *model.Routine) {
 func (g *generator) shape(m *model.Message) string {
 	var b strings.Builder
 	if m.Complex() {
-		b.WriteString("Wants: []rpc.Want{")
+		b.WriteString("Wants: []rpc.Want{\n")
 		for _, d := range m.Descriptors {
 			disp, kind := disposition(d.Arg.Type.Out), "mach.DescriptorPort"
 			switch d.Kind {
@@ -199,9 +199,11 @@ func (g *generator) shape(m *model.Message) string {
 			case model.PortsDescriptor:
 				kind = "mach.DescriptorOOLPorts"
 			}
-			for range d.N {
-				fmt.Fprintf(&b, "{%s, %s}, ", kind, disp)
+			fmt.Fprintf(&b, "{N: %d, Type: %s", d.N, kind)
+			if disp != "0" {
+				fmt.Fprintf(&b, ", Disposition: %s", disp)
 			}
+			b.WriteString("},\n")
 		}
 		b.WriteString("}, ")
 	}
@@ -210,3 +212,6 @@ func (g *generator) shape(m *model.Message) string {
 	}
 	return b.String()
 }
+
+// Name returns the name of the Go function that calls a routine.
+func Name(r *model.Routine) string { return camel(r.Name) }

@@ -17,8 +17,9 @@ func goodNDR(b []byte) bool {
 	return len(b) >= NDRSize && b[4] == ndr[4] && b[5] == ndr[5] && b[6] == ndr[6]
 }
 
-// Want is what a descriptor of a message must be.
+// Want is what N descriptors of a message in a row must be.
 type Want struct {
+	N           int
 	Type        mach.DescriptorType
 	Disposition mach.Disposition // as received; 0 for any
 }
@@ -30,19 +31,30 @@ type Shape struct {
 	Min, Max int // bytes of the body, NDR record included
 }
 
+// items counts the descriptors.
+func (s *Shape) items() (n int) {
+	for _, w := range s.Wants {
+		n += w.N
+	}
+	return n
+}
+
 // CheckRequest checks a request against its shape, in the order of Apple's stubs: form and size, then descriptors.
 func CheckRequest[P comparable](m *Message[P], s *Shape) mach.KernReturn {
-	if m.Complex != (len(s.Wants) > 0) || len(m.Items) != len(s.Wants) || len(m.Body) < s.Min || len(m.Body) > s.Max {
+	if m.Complex != (len(s.Wants) > 0) || len(m.Items) != s.items() || len(m.Body) < s.Min || len(m.Body) > s.Max {
 		return mach.MigBadArguments
 	}
 	return checkItems(m, s)
 }
 
 func checkItems[P comparable](m *Message[P], s *Shape) mach.KernReturn {
-	for i, w := range s.Wants {
-		it := &m.Items[i]
-		if it.Type != w.Type || w.Disposition != 0 && it.Disposition != w.Disposition {
-			return mach.MigTypeError
+	i := 0
+	for _, w := range s.Wants {
+		for end := i + w.N; i < end; i++ {
+			it := &m.Items[i]
+			if it.Type != w.Type || w.Disposition != 0 && it.Disposition != w.Disposition {
+				return mach.MigTypeError
+			}
 		}
 	}
 	if s.NDR && !goodNDR(m.Body) {
@@ -66,7 +78,7 @@ func checkReply[P comparable](m *Message[P], id int32, s *Shape) mach.KernReturn
 		}
 	}
 	if m.Complex != (len(s.Wants) > 0) || len(m.Body) < s.Min || len(m.Body) > s.Max || m.Reply != none ||
-		len(m.Items) != len(s.Wants) {
+		len(m.Items) != s.items() {
 		return mach.MigTypeError
 	}
 	if kr := checkItems(m, s); kr != 0 {

@@ -13,4 +13,4 @@ import "embed"
 //go:embed *.defs
 var Files embed.FS
 
-//go:generate go test . -run TestGenerated -update
+//go:generate go run generate.go

@@ -23,7 +23,9 @@ const (
 )
 
 var shapeCreateServerRequest = rpc.Shape{NDR: true, Min: 528, Max: 528}
-var shapeCreateServerReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeCreateServerReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // CreateServer calls the routine create_server, message 400.
 func CreateServer[P comparable](c rpc.Caller[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P, kr mach.KernReturn) {
@@ -49,7 +51,9 @@ func CreateServer[P comparable](c rpc.Caller[P], j_ P, servercmd string, serveru
 }
 
 var shapeCheckIn2Request = rpc.Shape{NDR: true, Min: 144, Max: 144}
-var shapeCheckIn2Reply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveReceive}}, NDR: true, Min: 24, Max: 24}
+var shapeCheckIn2Reply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveReceive},
+}, NDR: true, Min: 24, Max: 24}
 
 // CheckIn2 calls the routine check_in2, message 402.
 func CheckIn2[P comparable](c rpc.Caller[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8, kr mach.KernReturn) {
@@ -75,7 +79,9 @@ func CheckIn2[P comparable](c rpc.Caller[P], j_ P, servicename string, flags uin
 	return
 }
 
-var shapeRegister2Request = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 144, Max: 144}
+var shapeRegister2Request = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 144, Max: 144}
 var shapeRegister2Reply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // Register2 calls the routine register2, message 403.
@@ -92,7 +98,9 @@ func Register2[P comparable](c rpc.Caller[P], j_ P, servicename string, servicep
 }
 
 var shapeLookUp2Request = rpc.Shape{NDR: true, Min: 164, Max: 164}
-var shapeLookUp2Reply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeLookUp2Reply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // LookUp2 calls the routine look_up2, message 404.
 func LookUp2[P comparable](c rpc.Caller[P], j_ P, servicename string, targetpid int32, instanceid [16]uint8, flags uint64) (serviceport P, servercreds mach.AuditToken, kr mach.KernReturn) {
@@ -128,7 +136,9 @@ func LookUp2[P comparable](c rpc.Caller[P], j_ P, servicename string, targetpid 
 }
 
 var shapeParentRequest = rpc.Shape{}
-var shapeParentReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeParentReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // Parent calls the routine parent, message 406.
 func Parent[P comparable](c rpc.Caller[P], j_ P) (parentport P, kr mach.KernReturn) {
@@ -148,8 +158,12 @@ func Parent[P comparable](c rpc.Caller[P], j_ P) (parentport P, kr mach.KernRetu
 	return
 }
 
-var shapeSubsetRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
-var shapeSubsetReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeSubsetRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeSubsetReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // Subset calls the routine subset, message 409.
 func Subset[P comparable](c rpc.Caller[P], j_ P, reqport P) (subsetport P, kr mach.KernReturn) {
@@ -172,7 +186,9 @@ func Subset[P comparable](c rpc.Caller[P], j_ P, reqport P) (subsetport P, kr ma
 }
 
 var shapeLookupPerUserContextRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeLookupPerUserContextReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeLookupPerUserContextReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // LookupPerUserContext calls the routine lookup_per_user_context, message 418.
 func LookupPerUserContext[P comparable](c rpc.Caller[P], j_ P, where uint32) (bscontext P, kr mach.KernReturn) {
@@ -221,7 +237,9 @@ func PidIsManaged[P comparable](c rpc.Caller[P], j_ P, pid int32) (managed int32
 }
 
 var shapePortForLabelRequest = rpc.Shape{NDR: true, Min: 136, Max: 136}
-var shapePortForLabelReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapePortForLabelReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // PortForLabel calls the routine port_for_label, message 429.
 func PortForLabel[P comparable](c rpc.Caller[P], j_ P, label string) (port P, kr mach.KernReturn) {
@@ -245,7 +263,9 @@ func PortForLabel[P comparable](c rpc.Caller[P], j_ P, label string) (port P, kr
 }
 
 var shapeGetRootBootstrapRequest = rpc.Shape{}
-var shapeGetRootBootstrapReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeGetRootBootstrapReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // GetRootBootstrap calls the routine get_root_bootstrap, message 436.
 func GetRootBootstrap[P comparable](c rpc.Caller[P], j_ P) (root P, kr mach.KernReturn) {

@@ -73,7 +73,9 @@ func ClockGetAttributes[P comparable](c rpc.Caller[P], clockServ P, flavor int32
 	return
 }
 
-var shapeClockAlarmRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, 0}}, NDR: true, Min: 20, Max: 20}
+var shapeClockAlarmRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort},
+}, NDR: true, Min: 20, Max: 20}
 var shapeClockAlarmReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ClockAlarm calls the routine clock_alarm, message 1002.

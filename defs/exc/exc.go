@@ -15,7 +15,10 @@ const (
 	IDExceptionRaiseStateIdentity int32 = 2403
 )
 
-var shapeExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 16, Max: 24}
+var shapeExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 16, Max: 24}
 var shapeExceptionRaiseReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ExceptionRaise calls the routine exception_raise, message 2401.
@@ -91,7 +94,10 @@ func ExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, excepti
 	return
 }
 
-var shapeExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 24, Max: 5216}
+var shapeExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 5216}
 var shapeExceptionRaiseStateIdentityReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // ExceptionRaiseStateIdentity calls the routine exception_raise_state_identity, message 2403.

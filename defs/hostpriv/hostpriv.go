@@ -18,7 +18,9 @@ const (
 )
 
 var shapeHostGetSpecialPortRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
-var shapeHostGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeHostGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // HostGetSpecialPort calls the routine host_get_special_port, message 412.
 func HostGetSpecialPort[P comparable](c rpc.Caller[P], hostPriv P, node int32, which int32) (port P, kr mach.KernReturn) {
@@ -42,7 +44,9 @@ func HostGetSpecialPort[P comparable](c rpc.Caller[P], hostPriv P, node int32, w
 	return
 }
 
-var shapeHostSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 12}
+var shapeHostSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 12}
 var shapeHostSetSpecialPortReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // HostSetSpecialPort calls the routine host_set_special_port, message 413.
@@ -57,7 +61,9 @@ func HostSetSpecialPort[P comparable](c rpc.Caller[P], hostPriv P, which int32, 
 	return
 }
 
-var shapeHostSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
+var shapeHostSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
 var shapeHostSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // HostSetExceptionPorts calls the routine host_set_exception_ports, message 414.
@@ -75,7 +81,9 @@ func HostSetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionM
 }
 
 var shapeHostGetExceptionPortsRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeHostGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeHostGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // HostGetExceptionPorts calls the routine host_get_exception_ports, message 415.
 func HostGetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
@@ -124,8 +132,12 @@ func HostGetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionM
 	return
 }
 
-var shapeHostSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
-var shapeHostSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeHostSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
+var shapeHostSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // HostSwapExceptionPorts calls the routine host_swap_exception_ports, message 416.
 func HostSwapExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {

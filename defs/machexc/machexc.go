@@ -18,7 +18,10 @@ const (
 	IDMachExceptionRaiseStateIdentityProtected int32 = 2410
 )
 
-var shapeMachExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 16, Max: 32}
+var shapeMachExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 16, Max: 32}
 var shapeMachExceptionRaiseReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaise calls the routine mach_exception_raise, message 2405.
@@ -94,7 +97,10 @@ func MachExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, exc
 	return
 }
 
-var shapeMachExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 24, Max: 5224}
+var shapeMachExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 5224}
 var shapeMachExceptionRaiseStateIdentityReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // MachExceptionRaiseStateIdentity calls the routine mach_exception_raise_state_identity, message 2407.
@@ -148,7 +154,9 @@ func MachExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPor
 	return
 }
 
-var shapeMachExceptionRaiseIdentityProtectedRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 24, Max: 40}
+var shapeMachExceptionRaiseIdentityProtectedRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 40}
 var shapeMachExceptionRaiseIdentityProtectedReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaiseIdentityProtected calls the routine mach_exception_raise_identity_protected, message 2408.
@@ -173,7 +181,9 @@ func MachExceptionRaiseIdentityProtected[P comparable](c rpc.Caller[P], exceptio
 	return
 }
 
-var shapeMachExceptionRaiseBacktraceRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 16, Max: 32}
+var shapeMachExceptionRaiseBacktraceRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 16, Max: 32}
 var shapeMachExceptionRaiseBacktraceReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaiseBacktrace calls the routine mach_exception_raise_backtrace, message 2409.
@@ -197,7 +207,9 @@ func MachExceptionRaiseBacktrace[P comparable](c rpc.Caller[P], exceptionPort P,
 	return
 }
 
-var shapeMachExceptionRaiseStateIdentityProtectedRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 32, Max: 5232}
+var shapeMachExceptionRaiseStateIdentityProtectedRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 32, Max: 5232}
 var shapeMachExceptionRaiseStateIdentityProtectedReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // MachExceptionRaiseStateIdentityProtected calls the routine mach_exception_raise_state_identity_protected, message 2410.

@@ -100,7 +100,9 @@ func HostPageSize[P comparable](c rpc.Caller[P], host P) (outPageSize uint64, kr
 }
 
 var shapeHostProcessorInfoRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeHostProcessorInfoReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}}, NDR: true, Min: 16, Max: 16}
+var shapeHostProcessorInfoReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 16, Max: 16}
 
 // HostProcessorInfo calls the routine host_processor_info, message 204.
 func HostProcessorInfo[P comparable](c rpc.Caller[P], host P, flavor int32) (outProcessorCount uint32, outProcessorInfo []int32, kr mach.KernReturn) {
@@ -138,7 +140,9 @@ func HostProcessorInfo[P comparable](c rpc.Caller[P], host P, flavor int32) (out
 }
 
 var shapeHostGetClockServiceRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeHostGetClockServiceReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeHostGetClockServiceReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // HostGetClockService calls the routine host_get_clock_service, message 206.
 func HostGetClockService[P comparable](c rpc.Caller[P], host P, clockId int32) (clockServ P, kr mach.KernReturn) {
@@ -162,7 +166,9 @@ func HostGetClockService[P comparable](c rpc.Caller[P], host P, clockId int32) (
 }
 
 var shapeProcessorSetDefaultRequest = rpc.Shape{}
-var shapeProcessorSetDefaultReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeProcessorSetDefaultReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // ProcessorSetDefault calls the routine processor_set_default, message 213.
 func ProcessorSetDefault[P comparable](c rpc.Caller[P], host P) (defaultSet P, kr mach.KernReturn) {
@@ -216,7 +222,9 @@ func HostStatistics[P comparable](c rpc.Caller[P], hostPriv P, flavor int32, hos
 	return
 }
 
-var shapeHostRequestNotificationRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSendOnce}}, NDR: true, Min: 12, Max: 12}
+var shapeHostRequestNotificationRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSendOnce},
+}, NDR: true, Min: 12, Max: 12}
 var shapeHostRequestNotificationReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // HostRequestNotification calls the routine host_request_notification, message 217.

@@ -48,7 +48,10 @@ const (
 )
 
 var shapeMachPortNamesRequest = rpc.Shape{}
-var shapeMachPortNamesReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}, {mach.DescriptorOOL, 0}}, NDR: true, Min: 16, Max: 16}
+var shapeMachPortNamesReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 16, Max: 16}
 
 // MachPortNames calls the routine mach_port_names, message 3200.
 func MachPortNames[P comparable](c rpc.Caller[P], task P) (names []mach.Name, types []uint32, kr mach.KernReturn) {
@@ -294,7 +297,9 @@ func MachPortSetMscount[P comparable](c rpc.Caller[P], task P, name mach.Name, m
 }
 
 var shapeMachPortGetSetStatusRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeMachPortGetSetStatusReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}}, NDR: true, Min: 12, Max: 12}
+var shapeMachPortGetSetStatusReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 12, Max: 12}
 
 // MachPortGetSetStatus calls the routine mach_port_get_set_status, message 3211.
 func MachPortGetSetStatus[P comparable](c rpc.Caller[P], task P, name mach.Name) (members []mach.Name, kr mach.KernReturn) {
@@ -343,8 +348,12 @@ func MachPortMoveMember[P comparable](c rpc.Caller[P], task P, member mach.Name,
 	return
 }
 
-var shapeMachPortRequestNotificationRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSendOnce}}, NDR: true, Min: 20, Max: 20}
-var shapeMachPortRequestNotificationReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSendOnce}}}
+var shapeMachPortRequestNotificationRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSendOnce},
+}, NDR: true, Min: 20, Max: 20}
+var shapeMachPortRequestNotificationReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSendOnce},
+}}
 
 // MachPortRequestNotification calls the routine mach_port_request_notification, message 3213.
 func MachPortRequestNotification[P comparable](c rpc.Caller[P], task P, name mach.Name, msgid int32, sync uint32, notify rpc.Right[P]) (previous P, kr mach.KernReturn) {
@@ -371,7 +380,9 @@ func MachPortRequestNotification[P comparable](c rpc.Caller[P], task P, name mac
 	return
 }
 
-var shapeMachPortInsertRightRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, 0}}, NDR: true, Min: 12, Max: 12}
+var shapeMachPortInsertRightRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort},
+}, NDR: true, Min: 12, Max: 12}
 var shapeMachPortInsertRightReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortInsertRight calls the routine mach_port_insert_right, message 3214.
@@ -387,7 +398,9 @@ func MachPortInsertRight[P comparable](c rpc.Caller[P], task P, name mach.Name, 
 }
 
 var shapeMachPortExtractRightRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
-var shapeMachPortExtractRightReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, 0}}}
+var shapeMachPortExtractRightReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort},
+}}
 
 // MachPortExtractRight calls the routine mach_port_extract_right, message 3215.
 func MachPortExtractRight[P comparable](c rpc.Caller[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn) {
@@ -602,7 +615,9 @@ func MachPortKobject[P comparable](c rpc.Caller[P], task P, name mach.Name) (obj
 	return
 }
 
-var shapeMachPortConstructRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}}, NDR: true, Min: 16, Max: 16}
+var shapeMachPortConstructRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 16, Max: 16}
 var shapeMachPortConstructReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortConstruct calls the routine mach_port_construct, message 3231.

@@ -100,7 +100,9 @@ func MachVmInherit[P comparable](c rpc.Caller[P], targetTask P, address uint64, 
 }
 
 var shapeMachVmReadRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
-var shapeMachVmReadReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}}, NDR: true, Min: 12, Max: 12}
+var shapeMachVmReadReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 12, Max: 12}
 
 // MachVmRead calls the routine mach_vm_read, message 4804.
 func MachVmRead[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn) {
@@ -129,7 +131,9 @@ func MachVmRead[P comparable](c rpc.Caller[P], targetTask P, address uint64, siz
 	return
 }
 
-var shapeMachVmWriteRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOL, 0}}, NDR: true, Min: 20, Max: 20}
+var shapeMachVmWriteRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 20, Max: 20}
 var shapeMachVmWriteReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmWrite calls the routine mach_vm_write, message 4806.
@@ -206,7 +210,9 @@ func MachVmMsync[P comparable](c rpc.Caller[P], targetTask P, address uint64, si
 	return
 }
 
-var shapeMachVmMapRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 60, Max: 60}
+var shapeMachVmMapRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 60, Max: 60}
 var shapeMachVmMapReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachVmMap calls the routine mach_vm_map, message 4811.
@@ -241,7 +247,9 @@ func MachVmMap[P comparable](c rpc.Caller[P], targetTask P, address uint64, size
 	return
 }
 
-var shapeMachVmRemapRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 52, Max: 52}
+var shapeMachVmRemapRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 52, Max: 52}
 var shapeMachVmRemapReply = rpc.Shape{NDR: true, Min: 28, Max: 28}
 
 // MachVmRemap calls the routine mach_vm_remap, message 4813.
@@ -320,7 +328,9 @@ func MachVmRegionRecurse[P comparable](c rpc.Caller[P], targetTask P, address ui
 }
 
 var shapeMachVmRegionRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
-var shapeMachVmRegionReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 28, Max: 68}
+var shapeMachVmRegionReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 28, Max: 68}
 
 // MachVmRegion calls the routine mach_vm_region, message 4816.
 func MachVmRegion[P comparable](c rpc.Caller[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn) {
@@ -359,8 +369,12 @@ func MachVmRegion[P comparable](c rpc.Caller[P], targetTask P, address uint64, f
 	return
 }
 
-var shapeMachMakeMemoryEntryRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 28, Max: 28}
-var shapeMachMakeMemoryEntryReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 16, Max: 16}
+var shapeMachMakeMemoryEntryRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 28, Max: 28}
+var shapeMachMakeMemoryEntryReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 16, Max: 16}
 
 // MachMakeMemoryEntry calls the routine mach_make_memory_entry, message 4817.
 func MachMakeMemoryEntry[P comparable](c rpc.Caller[P], targetTask P, size uint64, offset uint64, permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn) {
@@ -389,7 +403,9 @@ func MachMakeMemoryEntry[P comparable](c rpc.Caller[P], targetTask P, size uint6
 	return
 }
 
-var shapeMachVmRemapNewRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 60, Max: 60}
+var shapeMachVmRemapNewRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 60, Max: 60}
 var shapeMachVmRemapNewReply = rpc.Shape{NDR: true, Min: 28, Max: 28}
 
 // MachVmRemapNew calls the routine mach_vm_remap_new, message 4821.

@@ -40,7 +40,9 @@ func MachNotifySendPossible[P comparable](c rpc.Caller[P], notify P, name mach.N
 	return rpc.Post(c, req, &rpc.Options{})
 }
 
-var shapeMachNotifyPortDestroyedRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveReceive}}}
+var shapeMachNotifyPortDestroyedRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveReceive},
+}}
 
 // MachNotifyPortDestroyed calls the simpleroutine mach_notify_port_destroyed, message 69.
 func MachNotifyPortDestroyed[P comparable](c rpc.Caller[P], notify P, rights P) (kr mach.KernReturn) {

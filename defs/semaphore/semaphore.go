@@ -49,7 +49,9 @@ func SemaphoreWait[P comparable](c rpc.Caller[P], semaphore P) (kr mach.KernRetu
 	return
 }
 
-var shapeSemaphoreSignalThreadRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeSemaphoreSignalThreadRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 var shapeSemaphoreSignalThreadReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreSignalThread calls the routine semaphore_signal_thread, message 617203.
@@ -76,7 +78,9 @@ func SemaphoreTimedwait[P comparable](c rpc.Caller[P], semaphore P, waitTime [2]
 	return
 }
 
-var shapeSemaphoreWaitSignalRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeSemaphoreWaitSignalRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 var shapeSemaphoreWaitSignalReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreWaitSignal calls the routine semaphore_wait_signal, message 617205.
@@ -88,7 +92,9 @@ func SemaphoreWaitSignal[P comparable](c rpc.Caller[P], waitSemaphore P, signalS
 	return
 }
 
-var shapeSemaphoreTimedwaitSignalRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 16, Max: 16}
+var shapeSemaphoreTimedwaitSignalRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 16, Max: 16}
 var shapeSemaphoreTimedwaitSignalReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreTimedwaitSignal calls the routine semaphore_timedwait_signal, message 617206.

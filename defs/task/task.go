@@ -52,7 +52,9 @@ func TaskTerminate[P comparable](c rpc.Caller[P], targetTask P) (kr mach.KernRet
 }
 
 var shapeTaskThreadsRequest = rpc.Shape{}
-var shapeTaskThreadsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorOOLPorts, mach.MoveSend}}, NDR: true, Min: 12, Max: 12}
+var shapeTaskThreadsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOLPorts, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 12}
 
 // TaskThreads calls the routine task_threads, message 3402.
 func TaskThreads[P comparable](c rpc.Caller[P], targetTask P) (actList []P, kr mach.KernReturn) {
@@ -76,7 +78,11 @@ func TaskThreads[P comparable](c rpc.Caller[P], targetTask P) (actList []P, kr m
 	return
 }
 
-var shapeKernelrpcMachPortsRegister3Request = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}}
+var shapeKernelrpcMachPortsRegister3Request = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 var shapeKernelrpcMachPortsRegister3Reply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // KernelrpcMachPortsRegister3 calls the routine _kernelrpc_mach_ports_register3, message 3403.
@@ -91,7 +97,11 @@ func KernelrpcMachPortsRegister3[P comparable](c rpc.Caller[P], targetTask P, po
 }
 
 var shapeKernelrpcMachPortsLookup3Request = rpc.Shape{}
-var shapeKernelrpcMachPortsLookup3Reply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}}
+var shapeKernelrpcMachPortsLookup3Reply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // KernelrpcMachPortsLookup3 calls the routine _kernelrpc_mach_ports_lookup3, message 3404.
 func KernelrpcMachPortsLookup3[P comparable](c rpc.Caller[P], targetTask P) (port1 P, port2 P, port3 P, kr mach.KernReturn) {
@@ -192,7 +202,9 @@ func TaskResume[P comparable](c rpc.Caller[P], targetTask P) (kr mach.KernReturn
 }
 
 var shapeTaskGetSpecialPortRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeTaskGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeTaskGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // TaskGetSpecialPort calls the routine task_get_special_port, message 3409.
 func TaskGetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32) (specialPort P, kr mach.KernReturn) {
@@ -215,7 +227,9 @@ func TaskGetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32) 
 	return
 }
 
-var shapeTaskSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 12}
+var shapeTaskSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 12}
 var shapeTaskSetSpecialPortReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetSpecialPort calls the routine task_set_special_port, message 3410.
@@ -231,7 +245,9 @@ func TaskSetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32, 
 }
 
 var shapeThreadCreateRequest = rpc.Shape{}
-var shapeThreadCreateReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeThreadCreateReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // ThreadCreate calls the routine thread_create, message 3411.
 func ThreadCreate[P comparable](c rpc.Caller[P], parentTask P) (childAct P, kr mach.KernReturn) {
@@ -252,7 +268,9 @@ func ThreadCreate[P comparable](c rpc.Caller[P], parentTask P) (childAct P, kr m
 }
 
 var shapeThreadCreateRunningRequest = rpc.Shape{NDR: true, Min: 16, Max: 5200}
-var shapeThreadCreateRunningReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeThreadCreateRunningReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // ThreadCreateRunning calls the routine thread_create_running, message 3412.
 func ThreadCreateRunning[P comparable](c rpc.Caller[P], parentTask P, flavor int32, newState []uint32) (childAct P, kr mach.KernReturn) {
@@ -284,7 +302,9 @@ func ThreadCreateRunning[P comparable](c rpc.Caller[P], parentTask P, flavor int
 	return
 }
 
-var shapeTaskSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
+var shapeTaskSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
 var shapeTaskSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetExceptionPorts calls the routine task_set_exception_ports, message 3413.
@@ -302,7 +322,9 @@ func TaskSetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask 
 }
 
 var shapeTaskGetExceptionPortsRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeTaskGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeTaskGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // TaskGetExceptionPorts calls the routine task_get_exception_ports, message 3414.
 func TaskGetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
@@ -351,8 +373,12 @@ func TaskGetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask 
 	return
 }
 
-var shapeTaskSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
-var shapeTaskSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeTaskSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
+var shapeTaskSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // TaskSwapExceptionPorts calls the routine task_swap_exception_ports, message 3415.
 func TaskSwapExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
@@ -406,7 +432,9 @@ func TaskSwapExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask
 }
 
 var shapeSemaphoreCreateRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
-var shapeSemaphoreCreateReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeSemaphoreCreateReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // SemaphoreCreate calls the routine semaphore_create, message 3418.
 func SemaphoreCreate[P comparable](c rpc.Caller[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn) {
@@ -430,7 +458,9 @@ func SemaphoreCreate[P comparable](c rpc.Caller[P], task P, policy int32, value 
 	return
 }
 
-var shapeSemaphoreDestroyRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeSemaphoreDestroyRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 var shapeSemaphoreDestroyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreDestroy calls the routine semaphore_destroy, message 3419.
@@ -499,7 +529,9 @@ func TaskSetState[P comparable](c rpc.Caller[P], task P, flavor int32, newState 
 }
 
 var shapeTaskSuspend2Request = rpc.Shape{}
-var shapeTaskSuspend2Reply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSendOnce}}}
+var shapeTaskSuspend2Reply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSendOnce},
+}}
 
 // TaskSuspend2 calls the routine task_suspend2, message 3436.
 func TaskSuspend2[P comparable](c rpc.Caller[P], targetTask P) (suspendToken P, kr mach.KernReturn) {
@@ -530,7 +562,9 @@ func TaskResume2[P comparable](c rpc.Caller[P], suspendToken P) (kr mach.KernRet
 }
 
 var shapeTaskGenerateCorpseRequest = rpc.Shape{}
-var shapeTaskGenerateCorpseReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeTaskGenerateCorpseReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // TaskGenerateCorpse calls the routine task_generate_corpse, message 3442.
 func TaskGenerateCorpse[P comparable](c rpc.Caller[P], task P) (corpseTaskPort P, kr mach.KernReturn) {
@@ -608,7 +642,9 @@ func KernelrpcMachTaskIsSelf[P comparable](c rpc.Caller[P], task P) (isSelf int3
 }
 
 var shapeTaskCreateIdentityTokenRequest = rpc.Shape{}
-var shapeTaskCreateIdentityTokenReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeTaskCreateIdentityTokenReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // TaskCreateIdentityToken calls the routine task_create_identity_token, message 3457.
 func TaskCreateIdentityToken[P comparable](c rpc.Caller[P], task P) (token P, kr mach.KernReturn) {
@@ -629,7 +665,9 @@ func TaskCreateIdentityToken[P comparable](c rpc.Caller[P], task P) (token P, kr
 }
 
 var shapeTaskIdentityTokenGetTaskPortRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeTaskIdentityTokenGetTaskPortReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeTaskIdentityTokenGetTaskPortReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // TaskIdentityTokenGetTaskPort calls the routine task_identity_token_get_task_port, message 3458.
 func TaskIdentityTokenGetTaskPort[P comparable](c rpc.Caller[P], token P, flavor int32) (taskPort P, kr mach.KernReturn) {
@@ -702,7 +740,9 @@ func TaskGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionM
 	return
 }
 
-var shapeTaskRegisterHardenedExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 24, Max: 24}
+var shapeTaskRegisterHardenedExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 24}
 var shapeTaskRegisterHardenedExceptionHandlerReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskRegisterHardenedExceptionHandler calls the routine task_register_hardened_exception_handler, message 3465.

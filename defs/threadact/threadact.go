@@ -206,7 +206,9 @@ func ThreadDepressAbort[P comparable](c rpc.Caller[P], thread P) (kr mach.KernRe
 }
 
 var shapeThreadGetSpecialPortRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeThreadGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}}
+var shapeThreadGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
 
 // ThreadGetSpecialPort calls the routine thread_get_special_port, message 3610.
 func ThreadGetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int32) (specialPort P, kr mach.KernReturn) {
@@ -229,7 +231,9 @@ func ThreadGetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int
 	return
 }
 
-var shapeThreadSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 12}
+var shapeThreadSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 12}
 var shapeThreadSetSpecialPortReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadSetSpecialPort calls the routine thread_set_special_port, message 3611.
@@ -278,7 +282,9 @@ func ThreadInfo[P comparable](c rpc.Caller[P], targetAct P, flavor int32, thread
 	return
 }
 
-var shapeThreadSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
+var shapeThreadSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
 var shapeThreadSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadSetExceptionPorts calls the routine thread_set_exception_ports, message 3613.
@@ -296,7 +302,9 @@ func ThreadSetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionM
 }
 
 var shapeThreadGetExceptionPortsRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
-var shapeThreadGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeThreadGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // ThreadGetExceptionPorts calls the routine thread_get_exception_ports, message 3614.
 func ThreadGetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
@@ -345,8 +353,12 @@ func ThreadGetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionM
 	return
 }
 
-var shapeThreadSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
-var shapeThreadSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}, {mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 12, Max: 396}
+var shapeThreadSwapExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
+var shapeThreadSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 32, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 12, Max: 396}
 
 // ThreadSwapExceptionPorts calls the routine thread_swap_exception_ports, message 3615.
 func ThreadSwapExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
@@ -552,7 +564,9 @@ func ThreadGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptio
 	return
 }
 
-var shapeThreadAdoptExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{{mach.DescriptorPort, mach.MoveSend}}, NDR: true, Min: 20, Max: 20}
+var shapeThreadAdoptExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 20}
 var shapeThreadAdoptExceptionHandlerReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadAdoptExceptionHandler calls the routine thread_adopt_exception_handler, message 3631.

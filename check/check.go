@@ -125,7 +125,12 @@ func (c *checker) visit(it container.Item) error {
 		return nil
 	}
 	if len(file.Images) == 0 && file.Archive {
-		return nil // a static library of another system
+		for _, err := range file.Errors {
+			if !errors.Is(err, macho.ErrNotMachO) { // a static library of another system
+				c.broken(it, err)
+			}
+		}
+		return nil
 	}
 	c.met++
 	c.report.Summary.Bytes += it.Size

@@ -44,9 +44,7 @@ type Options struct {
 // Run checks the files, bundles, archives and folders at paths. The error is not nil only where ctx ended; what could
 // not be read is in the report.
 func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, error) {
-	c := &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{},
-		seen: map[place]bool{}}
-	c.report.Moment = finding.MomentCheck
+	c := newChecker(opts)
 	for _, p := range paths {
 		before := c.met + len(c.report.Unread)
 		stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: opts.Limits}, c.visit, c.unreadable)
@@ -94,6 +92,11 @@ type checker struct {
 
 // place is where a file was met.
 type place struct{ path, member string }
+
+func newChecker(opts Options) *checker {
+	return &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{}, seen: map[place]bool{},
+		report: finding.Report{Moment: finding.MomentCheck}}
+}
 
 // want picks the files that matter: Mach-O in any form, and the description of bundles.
 func want(name string, head []byte) bool {

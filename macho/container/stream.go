@@ -114,6 +114,7 @@ func (w *walker) decompress(k kind, r io.Reader, depth int) (out io.Reader, done
 		}
 		guard := &xzGuard{w: w, r: bufio.NewReaderSize(r, 16<<10), free: free}
 		out, err = xz.ReaderConfig{DictCap: 1 << 16}.NewReader(guard)
+		out = &xzEnd{out, guard}
 	case kindZstd:
 		var d *zstd.Decoder
 		d, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -145,6 +146,23 @@ type xzGuard struct {
 	pos   int64
 	ready int // bytes that have been looked at
 	free  int // blocks whose dictionary does not count as expanded bytes
+
+	last [2]byte // read last, without the zeros that may follow a stream
+}
+
+// xzEnd tells the end of an xz stream, which is the magic number of its footer, from the end of the file: the decoder
+// takes one for the other where a block is due.
+type xzEnd struct {
+	r     io.Reader
+	guard *xzGuard
+}
+
+func (x *xzEnd) Read(p []byte) (int, error) {
+	n, err := x.r.Read(p)
+	if err == io.EOF && string(x.guard.last[:]) != "YZ" {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 const maxXzHeader = 1024
@@ -166,6 +184,10 @@ func (g *xzGuard) Read(p []byte) (int, error) {
 		g.ready = n
 	}
 	n, err := g.r.Read(p[:min(len(p), g.ready)])
+	text := bytes.TrimRight(p[:n], "\x00")
+	for _, c := range text[max(0, len(text)-2):] {
+		g.last = [2]byte{g.last[1], c}
+	}
 	g.ready -= n
 	g.pos += int64(n)
 	return n, err

@@ -1,0 +1,96 @@
+package object
+
+import (
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+)
+
+// portal is what all ports of an object stand for in kernel/ipc.
+type portal struct {
+	m  *Machine
+	of any
+}
+
+var _ restrict.Control = (*portal)(nil)
+
+// Serve hands a call to the machine's server. A call that nobody knows is answered as MIG's dispatch does: a reply
+// that says MIG_BAD_ID.
+//
+// Source: XNU osfmk/kern/ipc_kobject.c, ipc_kobject_server_internal.
+func (o *portal) Serve(t *ipc.Thread, call *ipc.Call) {
+	by := threadOf(t)
+	if by != nil && o.m.server != nil && o.m.server.Serve(by, o.of, call) {
+		return
+	}
+	if call.Expects() {
+		call.Reply(call.ID+mach.ReplyOffset, migError(mach.MigBadID))
+	}
+}
+
+// migError returns the body of a MIG reply that is an error: NDR record and return value.
+func migError(kr mach.KernReturn) []byte {
+	return []byte{0, 0, 0, 0, 1, 0, 0, 0, byte(kr), byte(kr >> 8), byte(kr >> 16), byte(kr >> 24)}
+}
+
+// NoSenders implements [ipc.Object].
+func (o *portal) NoSenders(p *ipc.Port, _ uint32) {
+	if n, ok := o.of.(interface{ noSenders(*ipc.Port) }); ok {
+		n.noSenders(p)
+	}
+}
+
+// ControlTask implements [restrict.Control].
+func (o *portal) ControlTask() *restrict.Task {
+	switch of := o.of.(type) {
+	case *Task:
+		return of.Restrict
+	case *Thread:
+		return of.task.Restrict
+	}
+	return nil
+}
+
+// objectOf returns the object that a port of the machine stands for; nil for other ports.
+func (m *Machine) objectOf(p *ipc.Port) any {
+	if p == nil {
+		return nil
+	}
+	if o, ok := p.Object().(*portal); ok && o.m == m {
+		return o.of
+	}
+	return nil
+}
+
+// threadOf returns the thread that makes a call; nil if it is none of a machine's.
+func threadOf(t *ipc.Thread) *Thread {
+	if r := restrict.Of(t); r != nil {
+		th, _ := r.Owner.(*Thread)
+		return th
+	}
+	return nil
+}
+
+// taskOf returns the task whose space it is; nil if it is none of a machine's.
+func taskOf(s *ipc.Space) *Task {
+	if s == nil {
+		return nil
+	}
+	if r := restrict.TaskOf(s); r != nil {
+		t, _ := r.Owner.(*Task)
+		return t
+	}
+	return nil
+}
+
+// release gives up send rights. Nothing may be locked.
+func release(rights ...*ipc.Port) {
+	for _, p := range rights {
+		if p != nil {
+			p.ReleaseSend()
+		}
+	}
+}
+
+// valid says that p is a port and not null or dead (IP_VALID, as far as one can know).
+func valid(p *ipc.Port) bool { return p != nil && p.Active() }

@@ -1,0 +1,180 @@
+package object
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+)
+
+// Task is a task: a space, threads, and ports that others know it by.
+type Task struct {
+	Restrict *restrict.Task // what the restrictions know of it
+	Space    *ipc.Space     // nil for the kernel's task
+
+	m      *Machine
+	pid    int32
+	unique uint64 // never used again, as process ids are
+	port   portal
+	made   atomic.Int64 // objects that it made and that are not gone
+
+	mu         sync.Mutex
+	life       life
+	ports      [taskFlavors]*ipc.Port
+	special    [TaskResourceNotifyPort + 1]*ipc.Port // send rights
+	registered [RegisterMax]*ipc.Port                // send rights
+	exceptions actions
+	hardened   hardenedAction
+	frozen     bool // a hardened exception handler was registered
+	threads    map[*Thread]struct{}
+	semaphores map[*Semaphore]struct{}
+}
+
+type life uint8
+
+const (
+	alive life = iota
+	corpse
+	dead
+)
+
+// TaskConfig says what a task is made of.
+type TaskConfig struct {
+	PID      int32
+	Restrict *restrict.Task
+	Memory   ipc.Memory
+	Identity ipc.Identity
+	Parent   *Task // special, registered and exception ports are inherited from it
+	Root     bool  // its host port is the host's privileged one
+}
+
+// NewTask makes a task without threads. The name of its own control port is there from the beginning: pinned, and
+// immovable if the restrictions say so.
+//
+// Source: XNU osfmk/kern/ipc_tt.c, ipc_task_init and ipc_task_copyout_control_port.
+func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
+	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID}
+	t.port = portal{m, t}
+	if err := m.enroll(t); err != nil {
+		return nil, err
+	}
+	c.Restrict.Owner = t
+	t.Space = c.Restrict.NewSpace(m.IPC, ipc.SpaceConfig{Memory: c.Memory, Identity: c.Identity})
+	m.live.tasks.Add(1)
+	if c.Parent != nil {
+		c.Parent.bequeath(t)
+	}
+	if c.Parent == nil || c.Root {
+		old := t.special[TaskHostPort]
+		t.special[TaskHostPort] = m.Host.makeSend(c.Root)
+		release(old)
+	}
+	t.Space.InsertSend(t.makeSend(Control), true)
+	return t, nil
+}
+
+// bequeath gives a new task what it inherits.
+func (t *Task) bequeath(to *Task) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, which := range []TaskPort{TaskHostPort, TaskBootstrapPort, TaskAccessPort} {
+		to.special[which] = t.special[which].CopySend()
+	}
+	for i, p := range t.registered {
+		to.registered[i] = p.CopySend()
+	}
+	to.exceptions = t.exceptions
+	for i := range to.exceptions {
+		to.exceptions[i].port = to.exceptions[i].port.CopySend()
+	}
+}
+
+// Machine returns the machine the task runs on.
+func (t *Task) Machine() *Machine { return t.m }
+
+// PID returns the process id.
+func (t *Task) PID() int32 { return t.pid }
+
+func (t *Task) platform() bool { return t.Restrict.Policy&restrict.Platform != 0 }
+
+func (t *Task) isCorpse() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.life == corpse
+}
+
+func (t *Task) gone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.life == dead
+}
+
+// charge counts an object that the task makes; false if it has too many.
+func (t *Task) charge() bool {
+	if t.made.Add(1) > t.m.limit {
+		t.made.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Self is task_self_trap: it gives the task another reference to its own control port, or to what was put in its place,
+// and returns the name; 0 if there is none.
+func (t *Task) Self() mach.Name {
+	t.mu.Lock()
+	p := t.special[TaskKernelPort].CopySend()
+	t.mu.Unlock()
+	if p == nil {
+		p = t.makeSend(Control)
+	}
+	return t.insert(p)
+}
+
+// HostSelf is host_self_trap.
+func (t *Task) HostSelf() mach.Name {
+	t.mu.Lock()
+	p := t.special[TaskHostPort].CopySend()
+	t.mu.Unlock()
+	return t.insert(p)
+}
+
+// insert gives the task a send right and returns its name: 0 if there is none, dead if it is.
+func (t *Task) insert(p *ipc.Port) mach.Name {
+	if p == nil {
+		return mach.NullName
+	}
+	name, kr := t.Space.InsertSend(p, false)
+	switch {
+	case kr == mach.KernInvalidCapability:
+		return mach.DeadName
+	case kr != 0:
+		return mach.NullName
+	}
+	return name
+}
+
+// Threads makes send rights of a flavor to the task's threads for caller, in no order (task_threads).
+func (t *Task) Threads(caller *Task, f Flavor) ([]*ipc.Port, mach.KernReturn) {
+	if t == nil {
+		return nil, mach.KernInvalidArgument
+	}
+	t.mu.Lock()
+	if t.life != alive {
+		t.mu.Unlock()
+		return nil, mach.KernFailure
+	}
+	all := make([]*Thread, 0, len(t.threads))
+	for th := range t.threads {
+		all = append(all, th)
+	}
+	t.mu.Unlock()
+	rights := make([]*ipc.Port, 0, len(all))
+	for _, th := range all {
+		if p := th.ThreadPort(caller, f); p != nil {
+			rights = append(rights, p)
+		}
+	}
+	return rights, 0
+}

@@ -185,8 +185,11 @@ func (g *generator) dataIn(a *model.Arg, at member, values map[*model.Arg]string
 	values[a] = name
 }
 
-// pointer is a pointer into the message, of the type that the function takes.
-func (g *generator) pointer(a *model.Arg, at member) string { return cast(a.Type, true) + at.address() }
+// pointer declares a pointer into the message: later, _slide is another.
+func (g *generator) pointer(a *model.Arg, at member) string {
+	g.p("\tvoid *%sAt = (void *)%s;", a.Name, at.address())
+	return a.Name + "At"
+}
 
 // descriptorIn finds or declares the values that descriptors carry.
 func (g *generator) descriptorIn(d model.Descriptor, values map[*model.Arg]string) {

@@ -106,6 +106,11 @@ func TestWaiters(t *testing.T) {
 			t.Errorf("%s: %+v, want thread %d with %v", what, w, who, kr)
 		}
 	}
+	mu.Lock()
+	if line.Len() != 5 {
+		t.Errorf("%d threads in the line", line.Len())
+	}
+	mu.Unlock()
 	expect("one", 0, 0, func() { line.WakeOne() })
 	expect("a certain one", 3, 0, func() {
 		if line.Wake(threads[0]) || !line.Wake(threads[3]) {

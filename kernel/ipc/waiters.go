@@ -48,6 +48,14 @@ func (l *Waiters) Sleep(t *Thread, mu sync.Locker, limited bool, d time.Duration
 	return mach.KernTerminated
 }
 
+// Len returns how many threads are in the line.
+func (l *Waiters) Len() (n int) {
+	for w := l.list.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
+
 // WakeOne wakes the first thread; false if there is none.
 func (l *Waiters) WakeOne() bool {
 	w := l.list.claimFirst()

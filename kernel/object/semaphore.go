@@ -81,6 +81,13 @@ func (m *Machine) SemaphoreOf(p *ipc.Port) *Semaphore {
 	return s
 }
 
+// Waiting returns how many threads wait.
+func (s *Semaphore) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting.Len()
+}
+
 // Release ends a use of the semaphore; the last one frees it.
 func (s *Semaphore) Release() {
 	s.mu.Lock()

@@ -116,7 +116,7 @@ func TestSelf(t *testing.T) {
 
 // send sends a message with one right to a plain port.
 func (p *person) send(to mach.Name, d mach.Disposition, n mach.Name) mach.KernReturn {
-	h := mach.Header{Bits: mach.MakeBits(mach.MakeSendOnce, 0, 0) | mach.BitsComplex, Remote: to, ID: 1}
+	h := mach.Header{Bits: mach.MakeBits(mach.CopySend, 0, 0) | mach.BitsComplex, Remote: to, ID: 1}
 	b := make([]byte, mach.HeaderSize, 64)
 	h.Encode(b)
 	b = append(b, 1, 0, 0, 0)

@@ -9,19 +9,23 @@ import (
 	"portcullis.dev/rules"
 )
 
-// recognise says which known software each hit lies in, as far as the image tells.
+// recognise says which known software each hit lies in, as far as the image tells. The image is searched once.
 func recognise(m *module, img *macho.Image) {
+	if len(m.hits) == 0 {
+		return
+	}
+	symbols := func(yield func(string) bool) {
+		for s := range img.Symbols() {
+			if !yield(s.Name) {
+				return
+			}
+		}
+	}
+	seen := rules.Look(symbols, func() iter.Seq[[]byte] { return constants(img) })
 	for i := range m.hits {
 		h := &m.hits[i]
 		ev := m.evidence(h)
-		ev.Symbols = func(yield func(string) bool) {
-			for s := range img.Symbols() {
-				if !yield(s.Name) {
-					return
-				}
-			}
-		}
-		ev.Data = func() iter.Seq[[]byte] { return constants(img) }
+		ev.Seen = seen
 		if match, ok := rules.MatchOffender(ev); ok {
 			byName, ok := rules.MatchOffender(m.evidence(h))
 			h.known, h.placed = &match, ok && byName.Offender == match.Offender

@@ -80,6 +80,66 @@ type Evidence struct {
 	Path          string                  // of the file, with the member inside an archive if there is one
 	Symbols       iter.Seq[string]        // the symbol table
 	Data          func() iter.Seq[[]byte] // constant data: __cstring, __const, __objc_methname
+	Seen          *Seen                   // what Look saw, instead of Symbols and Data
+}
+
+// Seen is what an image tells about all offenders at once, so that several findings in it cost one search.
+type Seen struct {
+	signs    map[string]string      // sign to the symbol or text it was found in
+	versions map[VersionSign]string // version found by a sign
+}
+
+// Look searches symbols and constant data, either of which may be nil, for the signs of every offender, in one pass
+// each.
+func Look(symbols iter.Seq[string], data func() iter.Seq[[]byte]) *Seen {
+	seen := &Seen{signs: make(map[string]string), versions: make(map[VersionSign]string)}
+	var names, texts []string
+	var versions []VersionSign
+	for i := range offenders() {
+		signs := &offenders()[i].Signs
+		names = append(names, signs.Symbols...)
+		texts = append(append(texts, signs.Strings...), signs.FixedMarks...)
+		versions = append(versions, signs.Versions...)
+	}
+	if symbols != nil {
+		names = unique(names)
+		for name := range symbols {
+			for _, s := range names {
+				if _, ok := seen.signs[s]; !ok && strings.Contains(name, s) {
+					seen.signs[s] = name
+				}
+			}
+		}
+	}
+	if data != nil {
+		texts, versions = unique(texts), unique(versions)
+		for d := range data() {
+			for _, s := range texts {
+				if _, ok := seen.signs[s]; !ok && bytes.Contains(d, []byte(s)) {
+					seen.signs[s] = s
+				}
+			}
+			for _, v := range versions {
+				if seen.versions[v] == "" {
+					seen.versions[v] = v.find(d)
+				}
+			}
+		}
+	}
+	return seen
+}
+
+// unique returns the elements of list, each once.
+func unique[T comparable](list []T) []T {
+	known := make(map[T]bool, len(list))
+	out := list[:0]
+	for _, e := range list {
+		if !known[e] {
+			known[e] = true
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // Verdict says what the version found means.
@@ -117,14 +177,17 @@ const (
 func MatchOffender(ev Evidence) (Match, bool) {
 	var best *Offender
 	rank, why := signNone, []string(nil)
-	found := ev.lookUp()
+	seen := ev.Seen
+	if seen == nil {
+		seen = Look(ev.Symbols, ev.Data)
+	}
 	for i := range offenders() {
 		o := &offenders()[i]
 		if ev.Rule != "" && o.Rule != ev.Rule {
 			continue
 		}
 		// An image that holds something harmless can hold something harmful as well.
-		if r, w := ev.match(o, found); r > rank && (!o.Harmless || r >= signImage) {
+		if r, w := ev.match(o, seen.signs); r > rank && (!o.Harmless || r >= signImage) {
 			best, rank, why = o, r, w
 		}
 	}
@@ -132,42 +195,9 @@ func MatchOffender(ev Evidence) (Match, bool) {
 		return Match{}, false
 	}
 	m := Match{Offender: best, Why: why}
-	m.Version = ev.version(best, rank)
-	m.Verdict = ev.verdict(&m)
+	m.Version = ev.version(best, rank, seen)
+	m.Verdict = m.verdict(seen)
 	return m, true
-}
-
-// lookUp finds the signs of all offenders in the symbols, and those in the data, in one pass each. The result maps
-// a sign to the symbol or string it was found in.
-func (ev *Evidence) lookUp() map[string]string {
-	found := make(map[string]string)
-	var symbols, texts []string
-	for _, o := range offenders() {
-		if ev.Rule == "" || o.Rule == ev.Rule {
-			symbols = append(symbols, o.Signs.Symbols...)
-			texts = append(texts, o.Signs.Strings...)
-			texts = append(texts, o.Signs.FixedMarks...)
-		}
-	}
-	if ev.Symbols != nil {
-		for name := range ev.Symbols {
-			for _, s := range symbols {
-				if _, ok := found[s]; !ok && strings.Contains(name, s) {
-					found[s] = name
-				}
-			}
-		}
-	}
-	if ev.Data != nil {
-		for data := range ev.Data() {
-			for _, s := range texts {
-				if bytes.Contains(data, []byte(s)) {
-					found[s] = s
-				}
-			}
-		}
-	}
-	return found
 }
 
 // match says how well an offender fits, and by what.
@@ -233,14 +263,10 @@ func imageName(name string) string {
 }
 
 // version finds the version: a bundle's own version counts where the bundle itself is the offender's.
-func (ev *Evidence) version(o *Offender, rank int) string {
-	if ev.Data != nil {
-		for data := range ev.Data() {
-			for _, s := range o.Signs.Versions {
-				if v := s.find(data); v != "" {
-					return v
-				}
-			}
+func (ev *Evidence) version(o *Offender, rank int, seen *Seen) string {
+	for _, s := range o.Signs.Versions {
+		if v := seen.versions[s]; v != "" {
+			return v
 		}
 	}
 	own := slices.Contains(o.Signs.Bundles, ev.BundleID) ||
@@ -275,7 +301,7 @@ func isVersion(s string) bool {
 	return ok && strings.Contains(s, ".")
 }
 
-func (ev *Evidence) verdict(m *Match) Verdict {
+func (m *Match) verdict(seen *Seen) Verdict {
 	switch {
 	case m.Harmless:
 		return Harmless
@@ -289,15 +315,10 @@ func (ev *Evidence) verdict(m *Match) Verdict {
 		}
 		return Violates
 	}
-	if ev.Data != nil {
-		for data := range ev.Data() {
-			for _, s := range m.Signs.FixedMarks {
-				if bytes.Contains(data, []byte(s)) {
-					why := fmt.Sprintf("it holds the string %q, which only versions from %s on do", s, m.FixedIn)
-					m.Why = append(m.Why, why)
-					return Mended
-				}
-			}
+	for _, s := range m.Signs.FixedMarks {
+		if _, ok := seen.signs[s]; ok {
+			m.Why = append(m.Why, fmt.Sprintf("it holds the string %q, which only versions from %s on do", s, m.FixedIn))
+			return Mended
 		}
 	}
 	return Unsure

@@ -132,6 +132,11 @@ func TestMatchOffender(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, ok := rules.MatchOffender(tt.ev)
+			once := tt.ev
+			once.Symbols, once.Data, once.Seen = nil, nil, rules.Look(tt.ev.Symbols, tt.ev.Data)
+			if other, found := rules.MatchOffender(once); found != ok || !cmp.Equal(m, other) {
+				t.Errorf("looked up beforehand: %+v, want %+v", other, m)
+			}
 			got := ""
 			if m.Offender != nil {
 				got = m.Name

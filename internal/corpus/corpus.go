@@ -274,7 +274,7 @@ func extract(tgz, dir, glob string) (string, error) {
 		found = append(found, file)
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("%q matches %d members %q of %q", glob, len(found), found, all)
+		return "", fmt.Errorf("%q matches %d members %q of %d", glob, len(found), found, len(all))
 	}
 	return found[0], nil
 }

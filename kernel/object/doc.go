@@ -24,9 +24,10 @@
 // # Locks
 //
 // Every object has a lock of its own for its own fields: Machine.mu, Task.mu, Thread.mu, Host.mu, Semaphore.mu,
-// timer.mu. No two of them are ever held at once. They come before all locks of kernel/ipc: under them ports are made,
-// and send rights made and copied (Space.mu is not needed for that, Port.mu is). Nothing is given up under them,
-// because giving up a right or a port may end in a call of NoSenders, which locks the object.
+// timer.mu. No two of them are ever held at once. They come before all locks of kernel/ipc, whose order follows:
+// Kernel.transit, Space.mu, Port.mu, PortSet.mu. Under them ports are made, and send rights made, copied and counted.
+// Nothing is given up under them, because giving up a right or a port may end in a call of NoSenders or PortDied, which
+// locks the object; nor does anything call out to a [Server], [Hooks] or [State], and a thread that sleeps has let go.
 //
 // Return values and orders of checks are those of XNU (osfmk/kern/ipc_tt.c, ipc_host.c, host.c, task_ident.c,
 // sync_sema.c, mk_timer.c of 11417.101.15 and, where it differs, the newest public tree).

@@ -77,7 +77,7 @@ func (m *Machine) HostOf(p *ipc.Port) *Host {
 	return h
 }
 
-// HostPrivOf returns the host if the port is its privileged one and the caller's own host port (convert_port_to_host_priv).
+// HostPrivOf returns the host if the port is its privileged one, and is the caller's own host port.
 //
 // Source: XNU osfmk/kern/ipc_host.c, convert_port_to_host_priv.
 func (m *Machine) HostPrivOf(caller *Task, p *ipc.Port) *Host {

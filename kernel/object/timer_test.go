@@ -118,7 +118,7 @@ func TestTimerNames(t *testing.T) {
 	w.end()
 }
 
-// TestTimerPort: the receive right of a timer does not move, its send rights do, and restricted tasks do not send to it.
+// TestTimerPort: the receive right of a timer does not move, its send rights do; restricted tasks do not send to it.
 func TestTimerPort(t *testing.T) {
 	w := newWorld(t, object.Config{})
 	r := restrict.NewTask(restrict.ForLevel(rules.Level3))

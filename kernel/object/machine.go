@@ -11,7 +11,7 @@ import (
 	"portcullis.dev/mach"
 )
 
-// Clock lends deadlines and tells the time.
+// Clock lends deadlines and tells the time. It must not call what it is given to call later before it returns.
 type Clock interface {
 	ipc.Clock
 	// Now returns mach_absolute_time in nanoseconds.

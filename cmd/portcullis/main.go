@@ -24,6 +24,7 @@ var commands = []func() *cobra.Command{
 	newCheckCommand,
 	newEntitlementsCommand,
 	newExplainCommand,
+	newMigCommand,
 	newRulesCommand,
 	newVersionCommand,
 }

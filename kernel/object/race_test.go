@@ -79,10 +79,11 @@ func TestRace(t *testing.T) {
 						if th, kr := own.NewThread(object.ThreadKind(r.IntN(3)), nil, &registers{}); kr == 0 {
 							p = &person{w, own, th}
 						} else {
+							parent := any()
 							making.Lock()
 							slots[i].Lock()
 							if slots[i].t == own {
-								slots[i].t = fresh(r, nil)
+								slots[i].t = fresh(r, parent)
 							}
 							slots[i].Unlock()
 							making.Unlock()
@@ -138,7 +139,7 @@ func (p *person) anything(r *rand.Rand, other *object.Task) {
 		return object.ExceptionAction{Mask: mach.ExceptionMask(r.Uint32()) & mach.ExcMaskValid, Port: port,
 			Behavior: mach.ExceptionState}
 	}
-	switch r.IntN(28) {
+	switch r.IntN(31) {
 	case 0:
 		keep(other.TaskPort(p.Task, object.Flavor(r.IntN(4))))
 	case 1:
@@ -232,16 +233,39 @@ func (p *person) anything(r *rand.Rand, other *object.Task) {
 		p.w.ThreadOf(p.Task, port, object.Read).SetState(p.th, 6, nil)
 		drop(port)
 	case 26:
-		if r.IntN(4) == 0 {
+		switch r.IntN(40) {
+		case 0:
 			other.Terminate()
-		} else {
+		case 1, 2:
 			p.th.Terminate()
 		}
 	case 27:
-		if r.IntN(8) == 0 {
+		if r.IntN(40) == 0 {
 			right, _ := other.Corpse()
 			keep(right)
 		}
+	case 28:
+		spend(func(port *ipc.Port) mach.KernReturn { return p.w.Host.SetExceptionPorts(p.th, action(port)) })
+		all, _ := p.w.Host.ExceptionPorts(mach.ExcMaskAll, r.IntN(14))
+		for _, e := range all {
+			keep(e.Port)
+		}
+		p.HostSelf()
+	case 29:
+		port := right()
+		right, _ := p.w.ThreadSpecialPort(p.th, port, object.ThreadPort(r.IntN(5)))
+		keep(right)
+		p.w.ThreadExceptionInfo(port, mach.ExcMaskAll, 14)
+		drop(port)
+	case 30:
+		var e object.ExceptionAction
+		spend(func(port *ipc.Port) mach.KernReturn {
+			e = action(port)
+			return other.RegisterHardened(p.th, e, 0)
+		})
+		spend(func(port *ipc.Port) mach.KernReturn {
+			return p.th.AdoptHandler(p.th, object.ExceptionAction{Port: port, Mask: e.Mask, Behavior: e.Behavior})
+		})
 	}
 }
 

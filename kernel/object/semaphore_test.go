@@ -166,6 +166,11 @@ func TestSemaphoreTimes(t *testing.T) {
 	}
 	w.clock.pass(5)
 	a.want(t, "time is up", mach.KernOperationTimedOut)
+	a = p.sleep(func(th *object.Thread) mach.KernReturn { return s.TimedWait(th, 1, 0) })
+	asleep(s, 1)
+	w.want(s.Signal(), 0)
+	a.want(t, "in time", 0)
+	w.want(s.TimedWait(p.th, 0, 1e9), mach.KernInvalidValue)
 	w.want(p.th.SignalSemaphore(n), 0) // to nobody: kept
 	w.want(p.th.TimedWaitSemaphore(n, 1, 0), 0)
 

@@ -387,8 +387,15 @@ func TestProcessIDs(t *testing.T) {
 	if _, err := w.NewTask(object.TaskConfig{PID: p.PID(), Restrict: restrict.NewTask(0)}); err == nil {
 		t.Error("two processes with one id")
 	}
-	if w.Find(p.PID()) != p.Task {
+	if w.Find(p.PID()) != p.Task || p.Machine() != w.Machine {
 		t.Error("not found")
 	}
+	th, kr := p.NewThread(object.RawThread, nil, nil)
+	w.want(kr, 0)
+	if th.ID() == p.th.ID() || th.Task() != p.Task {
+		t.Error("threads are not told apart")
+	}
+	_, kr = th.GetState(1)
+	w.want(kr, mach.KernInvalidArgument) // nobody keeps its registers
 	w.end()
 }

@@ -1,6 +1,7 @@
 package object_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -278,11 +279,14 @@ func TestHardenedHandler(t *testing.T) {
 
 // registers are a thread's state.
 type registers struct {
+	mu     sync.Mutex
 	flavor uint32
 	words  []uint32
 }
 
 func (r *registers) Get(f uint32) ([]uint32, mach.KernReturn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if f != r.flavor {
 		return nil, mach.KernInvalidArgument
 	}
@@ -290,6 +294,8 @@ func (r *registers) Get(f uint32) ([]uint32, mach.KernReturn) {
 }
 
 func (r *registers) Set(f uint32, w []uint32) mach.KernReturn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.flavor, r.words = f, w
 	return 0
 }

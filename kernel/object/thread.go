@@ -18,7 +18,7 @@ const (
 	RawThread                    // by thread_create: not pinned
 )
 
-// State is a thread's registers. Its methods are called with nothing locked and may block.
+// State is a thread's registers. Its methods are called with nothing locked, by several threads at once, and may block.
 type State interface {
 	// Get returns a flavor's words.
 	Get(flavor uint32) ([]uint32, mach.KernReturn)

@@ -26,6 +26,7 @@ type exchange struct {
 	request []byte // as the client sent it
 	reply   []byte
 	served  bool
+	damaged bool // the message was changed on its way: values may be any
 	freed   int
 	wire    func(request []byte) (reply []byte) // another server than the Go one
 }
@@ -124,7 +125,7 @@ func (x *exchange) server() any {
 				x.equal("server is given", a, flat(next()), x.in[a])
 			}
 			if a.CountInOut {
-				if got := next().Interface(); got != uint32(x.room[a]) {
+				if got := next().Interface(); got != uint32(x.room[a]) && !x.damaged {
 					x.t.Errorf("%s: room %v, want %d", x.r.Name, got, x.room[a])
 				}
 			}
@@ -148,7 +149,7 @@ func (x *exchange) server() any {
 }
 
 func (x *exchange) equal(what string, a *model.Arg, got, want []byte) {
-	if !bytes.Equal(got, want) {
+	if !bytes.Equal(got, want) && !x.damaged {
 		x.t.Errorf("%s: %s %s: %d bytes, want %d:\n% x\n% x", x.r.Name, what, a.Name, len(got), len(want),
 			got[:min(len(got), 64)], want[:min(len(want), 64)])
 	}

@@ -69,6 +69,9 @@ func (g *generator) checkReply(r *model.Routine) {
 		g.p("\tif (OutP->msgh_body.msgh_descriptor_count != %d)\n\t\treturn MIG_TYPE_ERROR;", m.Count)
 	}
 	g.checkDescriptors("OutP", m)
+	if !m.Complex() {
+		g.p("\tif (OutP->RetCode != KERN_SUCCESS)\n\t\treturn OutP->RetCode;")
+	}
 	g.walk("OutP", m, "MIG_TYPE_ERROR", func(it model.Item, at member) {})
 	if m.Variable() {
 		g.p("\t_slide = 0;")

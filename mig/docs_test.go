@@ -1,0 +1,62 @@
+package mig_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"portcullis.dev/mig"
+	"portcullis.dev/mig/gogen"
+)
+
+var block = regexp.MustCompile("(?s)```(?:defs|go|text) ([a-z.]+)\n(.*?)```")
+
+// TestExample compiles and runs the worked example of docs/mig.md, and compares what it prints.
+func TestExample(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "mig.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, m := range block.FindAllStringSubmatch(string(page), -1) {
+		files[m[1]] = m[2]
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("echo.defs", files["echo.defs"])
+	i, errs := mig.Compile(filepath.Join(dir, "echo.defs"), mig.Options{})
+	if len(errs.All) > 0 {
+		t.Fatal(errs.All[0].String())
+	}
+	pkg, src, err := gogen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(pkg+"/"+pkg+".go", string(src))
+	write("main.go", files["main.go"])
+	write("go.mod", "module example.org/echo\n\ngo 1.26.0\n\nrequire portcullis.dev v0.0.0\n\nreplace portcullis.dev => "+root+"\n")
+	cmd := exec.Command("go", "run", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(out) != files["output"] {
+		t.Errorf("the example prints %q, the page says %q", out, files["output"])
+	}
+}

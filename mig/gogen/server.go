@@ -12,9 +12,9 @@ import (
 
 // translation is a function between what a message carries and what a server's functions see.
 type translation struct {
-	method         string
-	param, result  string // Go types; result empty for a destructor
-	name, comments string
+	method        string
+	param, result string // Go types; result empty for a destructor
+	name          string
 }
 
 // typeParam returns the type parameter that stands for a translated server type.

@@ -64,7 +64,7 @@ func (p Pos) Place() (name string, line, column int) {
 		return "", 0, 0
 	}
 	name = p.File.Name
-	line, column = p.File.place(p.Offset)
+	line, _ = p.File.place(p.Offset)
 	start := p.File.lines[line-1]
 	column = utf8.RuneCount(p.File.Text[start:min(int(p.Offset), len(p.File.Text))]) + 1
 	for i := len(p.File.renamed) - 1; i >= 0; i-- {

@@ -51,8 +51,6 @@ var flags = map[string]bool{
 	"countinout": true, "auto": true, "const": true, "islong": true, "isnotlong": true, "servercopy": true,
 }
 
-var imports = map[string]bool{"import": true, "uimport": true, "simport": true, "iimport": true, "dimport": true}
-
 // natives are Apple's types that are no data of the message. Nothing public uses them, and what Apple's compiler makes
 // of them does not compile; they are known so that the message can say so.
 var natives = map[string]bool{"PointerTo": true, "PointerToIfNot": true, "ValueOf": true}

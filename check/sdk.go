@@ -86,11 +86,13 @@ func addKnown(f *finding.Finding, h *hit) {
 	if k == nil {
 		return
 	}
-	sdk := &finding.SDK{Name: k.Name, Version: k.Version, FixedIn: k.FixedIn}
-	if len(k.Sources) > 0 {
-		sdk.Source = k.Sources[0].URL
+	// What never violates, or did not yet, has no version that conforms and needs none.
+	if k.FixedIn != "" || k.Verdict == rules.Violates {
+		f.SDK = &finding.SDK{Name: k.Name, Version: k.Version, FixedIn: k.FixedIn}
+		if len(k.Sources) > 0 {
+			f.SDK.Source = k.Sources[0].URL
+		}
 	}
-	f.SDK = sdk
 	for _, w := range k.Why {
 		f.Evidence = append(f.Evidence, "known software: "+k.Name+": "+w)
 	}

@@ -124,6 +124,8 @@ func clientC(i *model.Interface) string {
 				default:
 					p("mach_msg_type_number_t %s = %s_n / %d;", q.Name, a.Name, t.Elem.Size())
 				}
+			case model.Deallocate:
+				p("boolean_t %s = 1;", q.Name)
 			case model.Value:
 				switch {
 				case t.OutOfLine && a.Direction == model.Out:
@@ -162,9 +164,9 @@ func clientC(i *model.Interface) string {
 				outs = append(outs, outC(a))
 			}
 		}
-		p("kern_return_t kr = %s(%s);", r.UserName, strings.Join(args, ", "))
-		p("put(\"R\", 1); put_u32((uint32_t)kr); put_u32((uint32_t)destroyed); destroyed = 0;")
-		p("if (kr == 0) {\n%s\n}\nfflush(stdout); break; }", strings.Join(outs, "\n"))
+		p("kern_return_t _kr = %s(%s);", r.UserName, strings.Join(args, ", "))
+		p("put(\"R\", 1); put_u32((uint32_t)_kr); put_u32((uint32_t)destroyed); destroyed = 0;")
+		p("if (_kr == 0) {\n%s\n}\nfflush(stdout); break; }", strings.Join(outs, "\n"))
 	}
 	p("}\n}\n}")
 	return b.String()
@@ -207,7 +209,10 @@ func serverC(i *model.Interface, header string) string {
 					p("put_u32(*%s);", q.Name)
 				}
 				if q.Role == model.Disposition && q.Out {
-					p("*%s = %d;", q.Name, mach.MoveSend)
+					p("*%s = %d;", q.Name, chosen(a))
+				}
+				if q.Role == model.Deallocate {
+					p("*%s = 1;", q.Name)
 				}
 				continue
 			}
@@ -224,8 +229,10 @@ func serverC(i *model.Interface, header string) string {
 				case isString(t):
 					p("put_blob(%s, strlen(%s));", a.Name, a.Name)
 				case t.Shape == model.VarArray:
-					p("put_blob((const void *)%s, %sCnt * (size_t)%d);", a.Name, master.Name, t.Elem.Size())
-				case t.OutOfLine || inlineArray(t):
+					p("put_blob((const void *)%s%s, %s%sCnt * (size_t)%d);", star, a.Name, star, master.Name, t.Elem.Size())
+				case t.OutOfLine:
+					p("put_blob((const void *)%s%s, %d);", star, a.Name, t.Size())
+				case inlineArray(t):
 					p("put_blob(%s, %d);", a.Name, t.Size())
 				default:
 					p("{ __typeof__(%s%s) v = %s%s; put_blob(&v, %d); }", star, a.Name, star, a.Name, t.Size())
@@ -248,7 +255,7 @@ func serverC(i *model.Interface, header string) string {
 				outs = append(outs, fmt.Sprintf("*%sCnt = %s_n / %d;", a.Name, a.Name, t.Elem.Size()))
 			}
 		}
-		p("fflush(stdout);\nkern_return_t kr = (kern_return_t)get_u32();\nif (kr != 0)\n\treturn kr;\n%s\nreturn 0;\n}\n", strings.Join(outs, "\n"))
+		p("fflush(stdout);\nkern_return_t _kr = (kern_return_t)get_u32();\nif (_kr != 0)\n\treturn _kr;\n%s\nreturn 0;\n}\n", strings.Join(outs, "\n"))
 	}
 	demux := i.Name + "_server"
 	p("static char in[1 << 16] __attribute__((aligned(8))), out[1 << 16] __attribute__((aligned(8)));")

@@ -22,9 +22,19 @@ func subsystems(t testing.TB) []*model.Interface {
 	return out
 }
 
+// all compiles every definition and the sample, which has the kinds of arguments that the kernel's interfaces lack.
+func all(t testing.TB) []*model.Interface {
+	t.Helper()
+	sample, err := generate.Interfaces(os.DirFS("internal/sample"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(subsystems(t), sample...)
+}
+
 // TestGenerated compares the Go code below this folder with what the compiler makes of the definitions now.
 func TestGenerated(t *testing.T) {
-	files, err := generate.Files(defs.Files)
+	files, err := generate.Files(defs.Files, os.DirFS("internal/sample"))
 	if err != nil {
 		t.Fatal(err)
 	}

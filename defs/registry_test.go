@@ -8,6 +8,7 @@ import (
 	"portcullis.dev/defs/clockreply"
 	"portcullis.dev/defs/exc"
 	"portcullis.dev/defs/hostpriv"
+	"portcullis.dev/defs/internal/sample"
 	"portcullis.dev/defs/machexc"
 	"portcullis.dev/defs/machhost"
 	"portcullis.dev/defs/machport"
@@ -273,6 +274,39 @@ var registry = map[string]row{
 			"thread_convert_thread_state":     threadact.ThreadConvertThreadState[mach.Name],
 			"thread_get_exception_ports_info": threadact.ThreadGetExceptionPortsInfo[mach.Name],
 			"thread_adopt_exception_handler":  threadact.ThreadAdoptExceptionHandler[mach.Name],
+		},
+	},
+	"sample": {
+		funcs: func() any { return new(sample.Funcs[mach.Name]) },
+		serve: func(s any, req *rpc.Message[mach.Name]) (*rpc.Message[mach.Name], mach.KernReturn) {
+			return sample.Serve[mach.Name](s.(*sample.Funcs[mach.Name]), req)
+		},
+		clients: map[string]any{
+			"r0":  sample.R0[mach.Name],
+			"r1":  sample.R1[mach.Name],
+			"r2":  sample.R2[mach.Name],
+			"r3":  sample.R3[mach.Name],
+			"r4":  sample.R4[mach.Name],
+			"r5":  sample.R5[mach.Name],
+			"r6":  sample.R6[mach.Name],
+			"s7":  sample.S7[mach.Name],
+			"s8":  sample.S8[mach.Name],
+			"r10": sample.R10[mach.Name],
+			"r11": sample.R11[mach.Name],
+			"r12": sample.R12[mach.Name],
+			"r13": sample.R13[mach.Name],
+			"r14": sample.R14[mach.Name],
+			"r15": sample.R15[mach.Name],
+			"r17": sample.R17[mach.Name],
+			"r18": sample.R18[mach.Name],
+			"r20": sample.R20[mach.Name],
+			"r21": sample.R21[mach.Name],
+			"r22": sample.R22[mach.Name],
+			"r24": sample.R24[mach.Name],
+			"r25": sample.R25[mach.Name],
+			"r26": sample.R26[mach.Name],
+			"r27": sample.R27[mach.Name],
+			"s28": sample.S28[mach.Name],
 		},
 	},
 }

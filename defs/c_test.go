@@ -16,7 +16,8 @@ import (
 	"portcullis.dev/mig/model"
 )
 
-// runtimeC is what the C programs of the tests link the stubs with: messages go over standard output and input instead of
+// runtimeC is what the C programs of the tests link the stubs with: messages go over standard output and input
+// instead of
 // into a kernel. A frame is a letter, a length and bytes.
 const runtimeC = `
 #include <stdio.h>
@@ -70,7 +71,8 @@ static void receive_message(mach_msg_header_t *h, uint32_t room)
 }
 
 mach_msg_return_t
-mach_msg(mach_msg_header_t *h, mach_msg_option_t o, mach_msg_size_t send_size, mach_msg_size_t rcv_size, mach_port_t name,
+mach_msg(mach_msg_header_t *h, mach_msg_option_t o, mach_msg_size_t send_size, mach_msg_size_t rcv_size,
+    mach_port_t name,
     mach_msg_timeout_t t, mach_port_t notify)
 {
 	(void)t; (void)notify; (void)name;
@@ -102,7 +104,8 @@ func isString(t *model.Type) bool { return t.Shape == model.String || t.Shape ==
 func clientC(i *model.Interface) string {
 	var b strings.Builder
 	p := func(f string, args ...any) { fmt.Fprintf(&b, f+"\n", args...) }
-	p("#include \"%s.h\"\n%s\nint main(void)\n{\nfor (;;) {\nuint32_t id = get_u32();\nswitch (id) {\ncase 0: return 0;", i.Name, runtimeC)
+	p("#include \"%s.h\"\n%s\nint main(void)\n{\nfor (;;) {\nuint32_t id = get_u32();\nswitch (id) {\n"+
+		"case 0: return 0;", i.Name, runtimeC)
 	for _, r := range i.Routines() {
 		p("case %d: {", r.ID)
 		var args, outs []string
@@ -255,11 +258,13 @@ func serverC(i *model.Interface, header string) string {
 				outs = append(outs, fmt.Sprintf("*%sCnt = %s_n / %d;", a.Name, a.Name, t.Elem.Size()))
 			}
 		}
-		p("fflush(stdout);\nkern_return_t _kr = (kern_return_t)get_u32();\nif (_kr != 0)\n\treturn _kr;\n%s\nreturn 0;\n}\n", strings.Join(outs, "\n"))
+		p("fflush(stdout);\nkern_return_t _kr = (kern_return_t)get_u32();\nif (_kr != 0)\n\treturn _kr;\n%s\n"+
+			"return 0;\n}\n", strings.Join(outs, "\n"))
 	}
 	demux := i.Name + "_server"
 	p("static char in[1 << 16] __attribute__((aligned(8))), out[1 << 16] __attribute__((aligned(8)));")
-	p("int main(void)\n{\nfor (;;) {\nif (getchar() != 'M') return 0;\nreceive_message((void *)in, sizeof in);\nmemset(out, 0xa5, sizeof out);")
+	p("int main(void)\n{\nfor (;;) {\nif (getchar() != 'M') return 0;\nreceive_message((void *)in, sizeof in);\n" +
+		"memset(out, 0xa5, sizeof out);")
 	p("%s((void *)in, (void *)out);\nsend_message((void *)out);\n}\n}", demux)
 	return b.String()
 }

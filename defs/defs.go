@@ -2,7 +2,8 @@
 // below it the Go code that the compiler makes of them: a client and a server for each.
 //
 // The definitions are in our own words. Message ids, argument lists and layouts are XNU's, so that a client built
-// against either is served by both. What only debugging kernels serve, and what nobody serves any longer, is skipped: an
+// against either is served by both. What only debugging kernels serve, and what nobody serves any longer, is skipped:
+// an
 // id without a routine.
 package defs
 

@@ -254,7 +254,8 @@ func TestGoToGo(t *testing.T) {
 	}
 }
 
-// TestCToGo calls every routine from the C stub to the Go server; the request must be, to the byte, that of the Go client.
+// TestCToGo calls every routine from the C stub to the Go server; the request must be, to the byte, that of the Go
+// client.
 func TestCToGo(t *testing.T) {
 	for _, i := range all(t) {
 		t.Run(i.Name, func(t *testing.T) {
@@ -347,7 +348,8 @@ func (x *exchange) recovered() {
 	}
 }
 
-// TestGoToC calls every routine from the Go client to the C server; the reply must be, to the byte, that of the Go server.
+// TestGoToC calls every routine from the Go client to the C server; the reply must be, to the byte, that of the Go
+// server.
 func TestGoToC(t *testing.T) {
 	for _, i := range all(t) {
 		t.Run(i.Name, func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 )
 
 // A value of an argument is a string of bytes, as C has it in memory: numbers and arrays of them little-endian, strings
-// without their NUL, rights as names. It is the common form in which tests give values to either side and get them back.
+// without their NUL, rights as names. It is the common form in which tests give values to either side and get them
+// back.
 
 // random makes values for the arguments of a routine that go in, or come out.
 func random(rnd *rand.Rand, r *model.Routine, in bool, room map[*model.Arg]int) map[*model.Arg][]byte {

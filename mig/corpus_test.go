@@ -15,9 +15,11 @@ var broken = map[string]bool{
 	"mach/upl.defs": true, "device/notify.defs": true, "mount/mount.defs": true,
 }
 
-// TestReal compiles real definitions that are on this machine: all *.defs below the folders in PORTCULLIS_DEFS, which is
+// TestReal compiles real definitions that are on this machine: all *.defs below the folders in PORTCULLIS_DEFS, which
+// is
 // a list as in PATH; in GNU's dialect below those in PORTCULLIS_GNU_DEFS. Headers are searched in those folders and in
-// PORTCULLIS_DEFS_INCLUDE or PORTCULLIS_GNU_DEFS_INCLUDE. Files that declare types alone, that include what is not there,
+// PORTCULLIS_DEFS_INCLUDE or PORTCULLIS_GNU_DEFS_INCLUDE. Files that declare types alone, that include what is not
+// there,
 // or that no compiler accepts as they were published, are counted apart.
 func TestReal(t *testing.T) {
 	for _, tt := range []struct {

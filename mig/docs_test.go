@@ -47,7 +47,8 @@ func TestExample(t *testing.T) {
 	}
 	write(pkg+"/"+pkg+".go", string(src))
 	write("main.go", files["main.go"])
-	write("go.mod", "module example.org/echo\n\ngo 1.26.0\n\nrequire portcullis.dev v0.0.0\n\nreplace portcullis.dev => "+root+"\n")
+	write("go.mod", "module example.org/echo\n\ngo 1.26.0\n\nrequire portcullis.dev v0.0.0\n\n"+
+		"replace portcullis.dev => "+root+"\n")
 	cmd := exec.Command("go", "run", ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")

@@ -40,11 +40,13 @@ func TestLayout(t *testing.T) {
 		t.Fatal(errs.All[0].String())
 	}
 	want := map[string][3]string{ // request, reply, 32-bit words of the server's parameters
-		"r0":  {"36: NDR@24 a@32", "40: NDR@24 RetCode@32 b@36", "3"},
-		"r1":  {"2092 min 44: NDR@24 aCnt@32 a@36 b@1060 cCnt@1064 c@1068", "1068 min 44: NDR@24 RetCode@32 dCnt@36 d@40 e@1064", "9"},
-		"r2":  {"56: a@28 NDR@44 aCnt@52", "56: b@28 NDR@44 bCnt@52", "5"},
-		"r3":  {"92: a@28 a2@44 f@60 NDR@76 aCnt@84 a2Cnt@88", "76: b@28 b2@44 NDR@60 bCnt@68 b2Cnt@72", "11"},
-		"r4":  {"296 min 168: NDR@24 a@32 cOffset@160 cCnt@164 c@168", "300 min 172: NDR@24 RetCode@32 b@36 dOffset@164 dCnt@168 d@172", "5"},
+		"r0": {"36: NDR@24 a@32", "40: NDR@24 RetCode@32 b@36", "3"},
+		"r1": {"2092 min 44: NDR@24 aCnt@32 a@36 b@1060 cCnt@1064 c@1068",
+			"1068 min 44: NDR@24 RetCode@32 dCnt@36 d@40 e@1064", "9"},
+		"r2": {"56: a@28 NDR@44 aCnt@52", "56: b@28 NDR@44 bCnt@52", "5"},
+		"r3": {"92: a@28 a2@44 f@60 NDR@76 aCnt@84 a2Cnt@88", "76: b@28 b2@44 NDR@60 bCnt@68 b2Cnt@72", "11"},
+		"r4": {"296 min 168: NDR@24 a@32 cOffset@160 cCnt@164 c@168",
+			"300 min 172: NDR@24 RetCode@32 b@36 dOffset@164 dCnt@168 d@172", "5"},
 		"r5":  {"156: a@28x4 b@76x4 c@124 NDR@140 bCnt@148 cCnt@152", "108: d@28x4 e@76 NDR@92 dCnt@100 eCnt@104", "10"},
 		"r6":  {"52: a@28 c@40", "52: b@28 d@40", "8"},
 		"s7":  {"36: NDR@24 a@32", "36: NDR@24 RetCode@32", "2"},

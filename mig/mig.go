@@ -45,7 +45,8 @@ var predefined = []string{"__MACH30__", "__APPLE__", "__LP64__", "__LITTLE_ENDIA
 func Compile(path string, o Options) (*model.Interface, *source.List) {
 	errs := new(source.List)
 	defer errs.Sort()
-	c := cpp.Config{Include: append([]string{filepath.Dir(path)}, o.Include...), Define: o.Define, Undef: o.Undef, Read: o.Read}
+	c := cpp.Config{Include: append([]string{filepath.Dir(path)}, o.Include...), Define: o.Define, Undef: o.Undef,
+		Read: o.Read}
 	if o.Dialect == syntax.Apple {
 		c.Define = append(append([]string{}, predefined...), o.Define...)
 	}

@@ -83,7 +83,8 @@ func runMig(cmd *cobra.Command, path string, f *migFlags) error {
 		return fmt.Errorf("cannot read %s: %w", path, cause(err))
 	}
 	dialect, _ := syntax.ParseDialect(f.dialect)
-	i, diagnostics := mig.Compile(path, mig.Options{Dialect: dialect, Include: f.include, Define: f.define, Undef: f.undef})
+	i, diagnostics := mig.Compile(path, mig.Options{Dialect: dialect, Include: f.include, Define: f.define,
+		Undef: f.undef})
 	if diagnostics.Errors() == 0 && !f.noLint {
 		severity := source.Warning
 		if f.strict {

@@ -28,7 +28,8 @@ var shapeCreateServerReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // CreateServer calls the routine create_server, message 400.
-func CreateServer[P comparable](c rpc.Caller[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P, kr mach.KernReturn) {
+func CreateServer[P comparable](c rpc.Caller[P], j_ P, servercmd string, serveruid uint32,
+	ondemand int32) (serverport P, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 400, Dest: j_, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(528)
 	w.String(servercmd, 512)
@@ -56,7 +57,8 @@ var shapeCheckIn2Reply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 24, Max: 24}
 
 // CheckIn2 calls the routine check_in2, message 402.
-func CheckIn2[P comparable](c rpc.Caller[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8, kr mach.KernReturn) {
+func CheckIn2[P comparable](c rpc.Caller[P], j_ P, servicename string, flags uint64) (serviceport P,
+	instanceid [16]uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 402, Dest: j_, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(144)
 	w.String(servicename, 128)
@@ -85,7 +87,8 @@ var shapeRegister2Request = rpc.Shape{Wants: []rpc.Want{
 var shapeRegister2Reply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // Register2 calls the routine register2, message 403.
-func Register2[P comparable](c rpc.Caller[P], j_ P, servicename string, serviceport P, flags uint64) (kr mach.KernReturn) {
+func Register2[P comparable](c rpc.Caller[P], j_ P, servicename string, serviceport P,
+	flags uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 403, Dest: j_, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(serviceport, mach.CopySend)
@@ -103,7 +106,8 @@ var shapeLookUp2Reply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // LookUp2 calls the routine look_up2, message 404.
-func LookUp2[P comparable](c rpc.Caller[P], j_ P, servicename string, targetpid int32, instanceid [16]uint8, flags uint64) (serviceport P, servercreds mach.AuditToken, kr mach.KernReturn) {
+func LookUp2[P comparable](c rpc.Caller[P], j_ P, servicename string, targetpid int32, instanceid [16]uint8,
+	flags uint64) (serviceport P, servercreds mach.AuditToken, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 404, Dest: j_, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(164)
 	w.String(servicename, 128)
@@ -191,7 +195,8 @@ var shapeLookupPerUserContextReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // LookupPerUserContext calls the routine lookup_per_user_context, message 418.
-func LookupPerUserContext[P comparable](c rpc.Caller[P], j_ P, where uint32) (bscontext P, kr mach.KernReturn) {
+func LookupPerUserContext[P comparable](c rpc.Caller[P], j_ P, where uint32) (bscontext P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 418, Dest: j_, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(where)
@@ -288,13 +293,16 @@ func GetRootBootstrap[P comparable](c rpc.Caller[P], j_ P) (root P, kr mach.Kern
 // Server serves the routines of bootstrap. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// CreateServer serves create_server.
-	CreateServer(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P, kr mach.KernReturn)
+	CreateServer(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P,
+		kr mach.KernReturn)
 	// CheckIn2 serves check_in2.
-	CheckIn2(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8, kr mach.KernReturn)
+	CheckIn2(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8,
+		kr mach.KernReturn)
 	// Register2 serves register2.
 	Register2(req *rpc.Message[P], j_ P, servicename string, serviceport P, flags uint64) (kr mach.KernReturn)
 	// LookUp2 serves look_up2.
-	LookUp2(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32, instanceid [16]uint8, flags uint64) (serviceport P, kr mach.KernReturn)
+	LookUp2(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32, instanceid [16]uint8,
+		flags uint64) (serviceport P, kr mach.KernReturn)
 	// Parent serves parent.
 	Parent(req *rpc.Message[P], j_ P, rp rpc.Right[P]) (parentport P, kr mach.KernReturn)
 	// Subset serves subset.
@@ -309,13 +317,17 @@ type Server[P comparable] interface {
 	GetRootBootstrap(req *rpc.Message[P], j_ P) (root P, kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoCreateServer         func(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P, kr mach.KernReturn)
-	DoCheckIn2             func(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8, kr mach.KernReturn)
-	DoRegister2            func(req *rpc.Message[P], j_ P, servicename string, serviceport P, flags uint64) (kr mach.KernReturn)
-	DoLookUp2              func(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32, instanceid [16]uint8, flags uint64) (serviceport P, kr mach.KernReturn)
+	DoCreateServer func(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32,
+		ondemand int32) (serverport P, kr mach.KernReturn)
+	DoCheckIn2 func(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P,
+		instanceid [16]uint8, kr mach.KernReturn)
+	DoRegister2 func(req *rpc.Message[P], j_ P, servicename string, serviceport P,
+		flags uint64) (kr mach.KernReturn)
+	DoLookUp2 func(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32,
+		instanceid [16]uint8, flags uint64) (serviceport P, kr mach.KernReturn)
 	DoParent               func(req *rpc.Message[P], j_ P, rp rpc.Right[P]) (parentport P, kr mach.KernReturn)
 	DoSubset               func(req *rpc.Message[P], j_ P, reqport P) (subsetport P, kr mach.KernReturn)
 	DoLookupPerUserContext func(req *rpc.Message[P], j_ P, where uint32) (bscontext P, kr mach.KernReturn)
@@ -325,7 +337,8 @@ type Funcs[P comparable] struct {
 }
 
 // CreateServer implements Server.
-func (f *Funcs[P]) CreateServer(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32, ondemand int32) (serverport P, kr mach.KernReturn) {
+func (f *Funcs[P]) CreateServer(req *rpc.Message[P], j_ P, servercmd string, serveruid uint32,
+	ondemand int32) (serverport P, kr mach.KernReturn) {
 	if f.DoCreateServer == nil {
 		kr = mach.MigBadID
 		return
@@ -334,7 +347,8 @@ func (f *Funcs[P]) CreateServer(req *rpc.Message[P], j_ P, servercmd string, ser
 }
 
 // CheckIn2 implements Server.
-func (f *Funcs[P]) CheckIn2(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P, instanceid [16]uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) CheckIn2(req *rpc.Message[P], j_ P, servicename string, flags uint64) (serviceport P,
+	instanceid [16]uint8, kr mach.KernReturn) {
 	if f.DoCheckIn2 == nil {
 		kr = mach.MigBadID
 		return
@@ -343,7 +357,8 @@ func (f *Funcs[P]) CheckIn2(req *rpc.Message[P], j_ P, servicename string, flags
 }
 
 // Register2 implements Server.
-func (f *Funcs[P]) Register2(req *rpc.Message[P], j_ P, servicename string, serviceport P, flags uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) Register2(req *rpc.Message[P], j_ P, servicename string, serviceport P,
+	flags uint64) (kr mach.KernReturn) {
 	if f.DoRegister2 == nil {
 		kr = mach.MigBadID
 		return
@@ -352,7 +367,8 @@ func (f *Funcs[P]) Register2(req *rpc.Message[P], j_ P, servicename string, serv
 }
 
 // LookUp2 implements Server.
-func (f *Funcs[P]) LookUp2(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32, instanceid [16]uint8, flags uint64) (serviceport P, kr mach.KernReturn) {
+func (f *Funcs[P]) LookUp2(req *rpc.Message[P], j_ P, rp rpc.Right[P], servicename string, targetpid int32,
+	instanceid [16]uint8, flags uint64) (serviceport P, kr mach.KernReturn) {
 	if f.DoLookUp2 == nil {
 		kr = mach.MigBadID
 		return
@@ -379,7 +395,8 @@ func (f *Funcs[P]) Subset(req *rpc.Message[P], j_ P, reqport P) (subsetport P, k
 }
 
 // LookupPerUserContext implements Server.
-func (f *Funcs[P]) LookupPerUserContext(req *rpc.Message[P], j_ P, where uint32) (bscontext P, kr mach.KernReturn) {
+func (f *Funcs[P]) LookupPerUserContext(req *rpc.Message[P], j_ P, where uint32) (bscontext P,
+	kr mach.KernReturn) {
 	if f.DoLookupPerUserContext == nil {
 		kr = mach.MigBadID
 		return
@@ -533,7 +550,8 @@ func serveLookUp2[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	serviceportOut, kr := s.LookUp2(req, req.Dest, rpc.Right[P]{Port: req.Reply, Disposition: req.ReplyDisposition}, servicename, targetpid, instanceid, flags)
+	serviceportOut, kr := s.LookUp2(req, req.Dest, rpc.Right[P]{Port: req.Reply,
+		Disposition: req.ReplyDisposition}, servicename, targetpid, instanceid, flags)
 	if kr != 0 {
 		return kr
 	}

@@ -43,7 +43,8 @@ var shapeClockGetAttributesRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeClockGetAttributesReply = rpc.Shape{NDR: true, Min: 16, Max: 20}
 
 // ClockGetAttributes calls the routine clock_get_attributes, message 1001.
-func ClockGetAttributes[P comparable](c rpc.Caller[P], clockServ P, flavor int32, clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn) {
+func ClockGetAttributes[P comparable](c rpc.Caller[P], clockServ P, flavor int32,
+	clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 1001, Dest: clockServ, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -79,7 +80,8 @@ var shapeClockAlarmRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeClockAlarmReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ClockAlarm calls the routine clock_alarm, message 1002.
-func ClockAlarm[P comparable](c rpc.Caller[P], clockServ P, alarmType int32, alarmTime [2]uint32, alarmPort P) (kr mach.KernReturn) {
+func ClockAlarm[P comparable](c rpc.Caller[P], clockServ P, alarmType int32, alarmTime [2]uint32,
+	alarmPort P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 1002, Dest: clockServ, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(alarmPort, mach.MakeSendOnce)
@@ -98,17 +100,21 @@ type Server[P comparable] interface {
 	// ClockGetTime serves clock_get_time.
 	ClockGetTime(req *rpc.Message[P], clockServ P) (curTime [2]uint32, kr mach.KernReturn)
 	// ClockGetAttributes serves clock_get_attributes.
-	ClockGetAttributes(req *rpc.Message[P], clockServ P, flavor int32, clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn)
+	ClockGetAttributes(req *rpc.Message[P], clockServ P, flavor int32, clockAttrRoom uint32) (clockAttr []int32,
+		kr mach.KernReturn)
 	// ClockAlarm serves clock_alarm.
-	ClockAlarm(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32, alarmPort rpc.Right[P]) (kr mach.KernReturn)
+	ClockAlarm(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32,
+		alarmPort rpc.Right[P]) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
 	DoClockGetTime       func(req *rpc.Message[P], clockServ P) (curTime [2]uint32, kr mach.KernReturn)
-	DoClockGetAttributes func(req *rpc.Message[P], clockServ P, flavor int32, clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn)
-	DoClockAlarm         func(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32, alarmPort rpc.Right[P]) (kr mach.KernReturn)
+	DoClockGetAttributes func(req *rpc.Message[P], clockServ P, flavor int32,
+		clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn)
+	DoClockAlarm func(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32,
+		alarmPort rpc.Right[P]) (kr mach.KernReturn)
 }
 
 // ClockGetTime implements Server.
@@ -121,7 +127,8 @@ func (f *Funcs[P]) ClockGetTime(req *rpc.Message[P], clockServ P) (curTime [2]ui
 }
 
 // ClockGetAttributes implements Server.
-func (f *Funcs[P]) ClockGetAttributes(req *rpc.Message[P], clockServ P, flavor int32, clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ClockGetAttributes(req *rpc.Message[P], clockServ P, flavor int32,
+	clockAttrRoom uint32) (clockAttr []int32, kr mach.KernReturn) {
 	if f.DoClockGetAttributes == nil {
 		kr = mach.MigBadID
 		return
@@ -130,7 +137,8 @@ func (f *Funcs[P]) ClockGetAttributes(req *rpc.Message[P], clockServ P, flavor i
 }
 
 // ClockAlarm implements Server.
-func (f *Funcs[P]) ClockAlarm(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32, alarmPort rpc.Right[P]) (kr mach.KernReturn) {
+func (f *Funcs[P]) ClockAlarm(req *rpc.Message[P], clockServ P, alarmType int32, alarmTime [2]uint32,
+	alarmPort rpc.Right[P]) (kr mach.KernReturn) {
 	if f.DoClockAlarm == nil {
 		kr = mach.MigBadID
 		return

@@ -16,7 +16,8 @@ const (
 var shapeClockAlarmReplyRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 
 // ClockAlarmReply calls the simpleroutine clock_alarm_reply, message 3125107.
-func ClockAlarmReply[P comparable](c rpc.Caller[P], alarmPort rpc.Right[P], alarmCode mach.KernReturn, alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn) {
+func ClockAlarmReply[P comparable](c rpc.Caller[P], alarmPort rpc.Right[P], alarmCode mach.KernReturn,
+	alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3125107, Dest: alarmPort.Port, DestDisposition: alarmPort.Disposition}
 	w := rpc.NewWriter(24)
 	w.Uint32(uint32(alarmCode))
@@ -31,17 +32,20 @@ func ClockAlarmReply[P comparable](c rpc.Caller[P], alarmPort rpc.Right[P], alar
 // Server serves the routines of clock_reply. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// ClockAlarmReply serves clock_alarm_reply.
-	ClockAlarmReply(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn, alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn)
+	ClockAlarmReply(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn, alarmType int32,
+		alarmTime [2]uint32) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoClockAlarmReply func(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn, alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn)
+	DoClockAlarmReply func(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn, alarmType int32,
+		alarmTime [2]uint32) (kr mach.KernReturn)
 }
 
 // ClockAlarmReply implements Server.
-func (f *Funcs[P]) ClockAlarmReply(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn, alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ClockAlarmReply(req *rpc.Message[P], alarmPort P, alarmCode mach.KernReturn,
+	alarmType int32, alarmTime [2]uint32) (kr mach.KernReturn) {
 	if f.DoClockAlarmReply == nil {
 		kr = mach.MigBadID
 		return

@@ -22,7 +22,8 @@ var shapeExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeExceptionRaiseReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ExceptionRaise calls the routine exception_raise, message 2401.
-func ExceptionRaise[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32, code []int32) (kr mach.KernReturn) {
+func ExceptionRaise[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32,
+	code []int32) (kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -47,7 +48,8 @@ var shapeExceptionRaiseStateRequest = rpc.Shape{NDR: true, Min: 24, Max: 5216}
 var shapeExceptionRaiseStateReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // ExceptionRaiseState calls the routine exception_raise_state, message 2402.
-func ExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func ExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, exception int32, code []int32,
+	flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -101,7 +103,9 @@ var shapeExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeExceptionRaiseStateIdentityReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // ExceptionRaiseStateIdentity calls the routine exception_raise_state_identity, message 2403.
-func ExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func ExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P,
+	exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32,
+	kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -154,23 +158,30 @@ func ExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPort P,
 // Server serves the routines of exc. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// ExceptionRaise serves exception_raise.
-	ExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32) (kr mach.KernReturn)
+	ExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int32) (kr mach.KernReturn)
 	// ExceptionRaiseState serves exception_raise_state.
-	ExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	ExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int32, flavor int32,
+		oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
 	// ExceptionRaiseStateIdentity serves exception_raise_state_identity.
-	ExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	ExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoExceptionRaise              func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32) (kr mach.KernReturn)
-	DoExceptionRaiseState         func(req *rpc.Message[P], exceptionPort P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
-	DoExceptionRaiseStateIdentity func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	DoExceptionRaise func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int32) (kr mach.KernReturn)
+	DoExceptionRaiseState func(req *rpc.Message[P], exceptionPort P, exception int32, code []int32, flavor int32,
+		oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	DoExceptionRaiseStateIdentity func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
 }
 
 // ExceptionRaise implements Server.
-func (f *Funcs[P]) ExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+	code []int32) (kr mach.KernReturn) {
 	if f.DoExceptionRaise == nil {
 		kr = mach.MigBadID
 		return
@@ -179,7 +190,8 @@ func (f *Funcs[P]) ExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P
 }
 
 // ExceptionRaiseState implements Server.
-func (f *Funcs[P]) ExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) ExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int32,
+	flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
 	if f.DoExceptionRaiseState == nil {
 		kr = mach.MigBadID
 		return
@@ -188,7 +200,9 @@ func (f *Funcs[P]) ExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exc
 }
 
 // ExceptionRaiseStateIdentity implements Server.
-func (f *Funcs[P]) ExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) ExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P,
+	exception int32, code []int32, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32,
+	kr mach.KernReturn) {
 	if f.DoExceptionRaiseStateIdentity == nil {
 		kr = mach.MigBadID
 		return
@@ -290,7 +304,8 @@ func serveExceptionRaiseState[P comparable](s Server[P], req, rep *rpc.Message[P
 	return 0
 }
 
-func serveExceptionRaiseStateIdentity[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveExceptionRaiseStateIdentity[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeExceptionRaiseStateIdentityRequest); kr != 0 {
 		return kr
 	}
@@ -320,7 +335,8 @@ func serveExceptionRaiseStateIdentity[P comparable](s Server[P], req, rep *rpc.M
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	flavorOut, newStateOut, kr := s.ExceptionRaiseStateIdentity(req, req.Dest, thread, task, exception, code, flavor, oldState)
+	flavorOut, newStateOut, kr := s.ExceptionRaiseStateIdentity(req, req.Dest, thread, task, exception, code,
+		flavor, oldState)
 	if kr != 0 {
 		return kr
 	}

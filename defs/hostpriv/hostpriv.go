@@ -23,7 +23,8 @@ var shapeHostGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // HostGetSpecialPort calls the routine host_get_special_port, message 412.
-func HostGetSpecialPort[P comparable](c rpc.Caller[P], hostPriv P, node int32, which int32) (port P, kr mach.KernReturn) {
+func HostGetSpecialPort[P comparable](c rpc.Caller[P], hostPriv P, node int32, which int32) (port P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 412, Dest: hostPriv, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(node))
@@ -67,7 +68,8 @@ var shapeHostSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeHostSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // HostSetExceptionPorts calls the routine host_set_exception_ports, message 414.
-func HostSetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func HostSetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 414, Dest: hostPriv, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -86,7 +88,8 @@ var shapeHostGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // HostGetExceptionPorts calls the routine host_get_exception_ports, message 415.
-func HostGetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func HostGetExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 415, Dest: hostPriv, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(exceptionMask))
@@ -140,7 +143,9 @@ var shapeHostSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // HostSwapExceptionPorts calls the routine host_swap_exception_ports, message 416.
-func HostSwapExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func HostSwapExceptionPorts[P comparable](c rpc.Caller[P], hostPriv P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 416, Dest: hostPriv, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -197,25 +202,35 @@ type Server[P comparable] interface {
 	// HostSetSpecialPort serves host_set_special_port.
 	HostSetSpecialPort(req *rpc.Message[P], hostPriv P, which int32, port P) (kr mach.KernReturn)
 	// HostSetExceptionPorts serves host_set_exception_ports.
-	HostSetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
+	HostSetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
 	// HostGetExceptionPorts serves host_get_exception_ports.
-	HostGetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	HostGetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P,
+		oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
 	// HostSwapExceptionPorts serves host_swap_exception_ports.
-	HostSwapExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	HostSwapExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoHostGetSpecialPort     func(req *rpc.Message[P], hostPriv P, node int32, which int32) (port P, kr mach.KernReturn)
-	DoHostSetSpecialPort     func(req *rpc.Message[P], hostPriv P, which int32, port P) (kr mach.KernReturn)
-	DoHostSetExceptionPorts  func(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
-	DoHostGetExceptionPorts  func(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoHostSwapExceptionPorts func(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoHostGetSpecialPort func(req *rpc.Message[P], hostPriv P, node int32, which int32) (port P,
+		kr mach.KernReturn)
+	DoHostSetSpecialPort    func(req *rpc.Message[P], hostPriv P, which int32, port P) (kr mach.KernReturn)
+	DoHostSetExceptionPorts func(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
+	DoHostGetExceptionPorts func(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32,
+		oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoHostSwapExceptionPorts func(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
 }
 
 // HostGetSpecialPort implements Server.
-func (f *Funcs[P]) HostGetSpecialPort(req *rpc.Message[P], hostPriv P, node int32, which int32) (port P, kr mach.KernReturn) {
+func (f *Funcs[P]) HostGetSpecialPort(req *rpc.Message[P], hostPriv P, node int32, which int32) (port P,
+	kr mach.KernReturn) {
 	if f.DoHostGetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -224,7 +239,8 @@ func (f *Funcs[P]) HostGetSpecialPort(req *rpc.Message[P], hostPriv P, node int3
 }
 
 // HostSetSpecialPort implements Server.
-func (f *Funcs[P]) HostSetSpecialPort(req *rpc.Message[P], hostPriv P, which int32, port P) (kr mach.KernReturn) {
+func (f *Funcs[P]) HostSetSpecialPort(req *rpc.Message[P], hostPriv P, which int32,
+	port P) (kr mach.KernReturn) {
 	if f.DoHostSetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -233,7 +249,8 @@ func (f *Funcs[P]) HostSetSpecialPort(req *rpc.Message[P], hostPriv P, which int
 }
 
 // HostSetExceptionPorts implements Server.
-func (f *Funcs[P]) HostSetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) HostSetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	if f.DoHostSetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -242,7 +259,8 @@ func (f *Funcs[P]) HostSetExceptionPorts(req *rpc.Message[P], hostPriv P, except
 }
 
 // HostGetExceptionPorts implements Server.
-func (f *Funcs[P]) HostGetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostGetExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	if f.DoHostGetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -251,7 +269,9 @@ func (f *Funcs[P]) HostGetExceptionPorts(req *rpc.Message[P], hostPriv P, except
 }
 
 // HostSwapExceptionPorts implements Server.
-func (f *Funcs[P]) HostSwapExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostSwapExceptionPorts(req *rpc.Message[P], hostPriv P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	if f.DoHostSwapExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -357,7 +377,8 @@ func serveHostGetExceptionPorts[P comparable](s Server[P], req, rep *rpc.Message
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.HostGetExceptionPorts(req, req.Dest, exceptionMask)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.HostGetExceptionPorts(req, req.Dest,
+		exceptionMask)
 	if kr != 0 {
 		return kr
 	}
@@ -418,7 +439,8 @@ func serveHostSwapExceptionPorts[P comparable](s Server[P], req, rep *rpc.Messag
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.HostSwapExceptionPorts(req, req.Dest, exceptionMask, newPort, behavior, newFlavor)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.HostSwapExceptionPorts(req, req.Dest,
+		exceptionMask, newPort, behavior, newFlavor)
 	if kr != 0 {
 		return kr
 	}

@@ -25,7 +25,8 @@ var shapeMachExceptionRaiseRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachExceptionRaiseReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaise calls the routine mach_exception_raise, message 2405.
-func MachExceptionRaise[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32, code []int64) (kr mach.KernReturn) {
+func MachExceptionRaise[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32,
+	code []int64) (kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -50,7 +51,8 @@ var shapeMachExceptionRaiseStateRequest = rpc.Shape{NDR: true, Min: 24, Max: 522
 var shapeMachExceptionRaiseStateReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // MachExceptionRaiseState calls the routine mach_exception_raise_state, message 2406.
-func MachExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func MachExceptionRaiseState[P comparable](c rpc.Caller[P], exceptionPort P, exception int32, code []int64,
+	flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -104,7 +106,9 @@ var shapeMachExceptionRaiseStateIdentityRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachExceptionRaiseStateIdentityReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // MachExceptionRaiseStateIdentity calls the routine mach_exception_raise_state_identity, message 2407.
-func MachExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func MachExceptionRaiseStateIdentity[P comparable](c rpc.Caller[P], exceptionPort P, thread P, task P,
+	exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32,
+	kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -160,7 +164,8 @@ var shapeMachExceptionRaiseIdentityProtectedRequest = rpc.Shape{Wants: []rpc.Wan
 var shapeMachExceptionRaiseIdentityProtectedReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaiseIdentityProtected calls the routine mach_exception_raise_identity_protected, message 2408.
-func MachExceptionRaiseIdentityProtected[P comparable](c rpc.Caller[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64) (kr mach.KernReturn) {
+func MachExceptionRaiseIdentityProtected[P comparable](c rpc.Caller[P], exceptionPort P, threadId uint64,
+	taskIdToken P, exception int32, code []int64) (kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -187,7 +192,8 @@ var shapeMachExceptionRaiseBacktraceRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachExceptionRaiseBacktraceReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachExceptionRaiseBacktrace calls the routine mach_exception_raise_backtrace, message 2409.
-func MachExceptionRaiseBacktrace[P comparable](c rpc.Caller[P], exceptionPort P, kcdataObject P, exception int32, code []int64) (kr mach.KernReturn) {
+func MachExceptionRaiseBacktrace[P comparable](c rpc.Caller[P], exceptionPort P, kcdataObject P,
+	exception int32, code []int64) (kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -213,7 +219,9 @@ var shapeMachExceptionRaiseStateIdentityProtectedRequest = rpc.Shape{Wants: []rp
 var shapeMachExceptionRaiseStateIdentityProtectedReply = rpc.Shape{NDR: true, Min: 20, Max: 5204}
 
 // MachExceptionRaiseStateIdentityProtected calls the routine mach_exception_raise_state_identity_protected, message 2410.
-func MachExceptionRaiseStateIdentityProtected[P comparable](c rpc.Caller[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func MachExceptionRaiseStateIdentityProtected[P comparable](c rpc.Caller[P], exceptionPort P, threadId uint64,
+	taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32,
+	newState []uint32, kr mach.KernReturn) {
 	if len(code) > 2 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -266,32 +274,47 @@ func MachExceptionRaiseStateIdentityProtected[P comparable](c rpc.Caller[P], exc
 // Server serves the routines of mach_exc. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// MachExceptionRaise serves mach_exception_raise.
-	MachExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64) (kr mach.KernReturn)
+	MachExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int64) (kr mach.KernReturn)
 	// MachExceptionRaiseState serves mach_exception_raise_state.
-	MachExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	MachExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int64, flavor int32,
+		oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
 	// MachExceptionRaiseStateIdentity serves mach_exception_raise_state_identity.
-	MachExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	MachExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
 	// MachExceptionRaiseIdentityProtected serves mach_exception_raise_identity_protected.
-	MachExceptionRaiseIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64) (kr mach.KernReturn)
+	MachExceptionRaiseIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P,
+		exception int32, code []int64) (kr mach.KernReturn)
 	// MachExceptionRaiseBacktrace serves mach_exception_raise_backtrace.
-	MachExceptionRaiseBacktrace(req *rpc.Message[P], exceptionPort P, kcdataObject P, exception int32, code []int64) (kr mach.KernReturn)
+	MachExceptionRaiseBacktrace(req *rpc.Message[P], exceptionPort P, kcdataObject P, exception int32,
+		code []int64) (kr mach.KernReturn)
 	// MachExceptionRaiseStateIdentityProtected serves mach_exception_raise_state_identity_protected.
-	MachExceptionRaiseStateIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	MachExceptionRaiseStateIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P,
+		exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32,
+		kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoMachExceptionRaise                       func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64) (kr mach.KernReturn)
-	DoMachExceptionRaiseState                  func(req *rpc.Message[P], exceptionPort P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
-	DoMachExceptionRaiseStateIdentity          func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
-	DoMachExceptionRaiseIdentityProtected      func(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64) (kr mach.KernReturn)
-	DoMachExceptionRaiseBacktrace              func(req *rpc.Message[P], exceptionPort P, kcdataObject P, exception int32, code []int64) (kr mach.KernReturn)
-	DoMachExceptionRaiseStateIdentityProtected func(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	DoMachExceptionRaise func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int64) (kr mach.KernReturn)
+	DoMachExceptionRaiseState func(req *rpc.Message[P], exceptionPort P, exception int32, code []int64,
+		flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	DoMachExceptionRaiseStateIdentity func(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+		code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn)
+	DoMachExceptionRaiseIdentityProtected func(req *rpc.Message[P], exceptionPort P, threadId uint64,
+		taskIdToken P, exception int32, code []int64) (kr mach.KernReturn)
+	DoMachExceptionRaiseBacktrace func(req *rpc.Message[P], exceptionPort P, kcdataObject P, exception int32,
+		code []int64) (kr mach.KernReturn)
+	DoMachExceptionRaiseStateIdentityProtected func(req *rpc.Message[P], exceptionPort P, threadId uint64,
+		taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32,
+		newState []uint32, kr mach.KernReturn)
 }
 
 // MachExceptionRaise implements Server.
-func (f *Funcs[P]) MachExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaise(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32,
+	code []int64) (kr mach.KernReturn) {
 	if f.DoMachExceptionRaise == nil {
 		kr = mach.MigBadID
 		return
@@ -300,7 +323,8 @@ func (f *Funcs[P]) MachExceptionRaise(req *rpc.Message[P], exceptionPort P, thre
 }
 
 // MachExceptionRaiseState implements Server.
-func (f *Funcs[P]) MachExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaiseState(req *rpc.Message[P], exceptionPort P, exception int32, code []int64,
+	flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
 	if f.DoMachExceptionRaiseState == nil {
 		kr = mach.MigBadID
 		return
@@ -309,7 +333,9 @@ func (f *Funcs[P]) MachExceptionRaiseState(req *rpc.Message[P], exceptionPort P,
 }
 
 // MachExceptionRaiseStateIdentity implements Server.
-func (f *Funcs[P]) MachExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaiseStateIdentity(req *rpc.Message[P], exceptionPort P, thread P, task P,
+	exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32,
+	kr mach.KernReturn) {
 	if f.DoMachExceptionRaiseStateIdentity == nil {
 		kr = mach.MigBadID
 		return
@@ -318,7 +344,8 @@ func (f *Funcs[P]) MachExceptionRaiseStateIdentity(req *rpc.Message[P], exceptio
 }
 
 // MachExceptionRaiseIdentityProtected implements Server.
-func (f *Funcs[P]) MachExceptionRaiseIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaiseIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64,
+	taskIdToken P, exception int32, code []int64) (kr mach.KernReturn) {
 	if f.DoMachExceptionRaiseIdentityProtected == nil {
 		kr = mach.MigBadID
 		return
@@ -327,7 +354,8 @@ func (f *Funcs[P]) MachExceptionRaiseIdentityProtected(req *rpc.Message[P], exce
 }
 
 // MachExceptionRaiseBacktrace implements Server.
-func (f *Funcs[P]) MachExceptionRaiseBacktrace(req *rpc.Message[P], exceptionPort P, kcdataObject P, exception int32, code []int64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaiseBacktrace(req *rpc.Message[P], exceptionPort P, kcdataObject P,
+	exception int32, code []int64) (kr mach.KernReturn) {
 	if f.DoMachExceptionRaiseBacktrace == nil {
 		kr = mach.MigBadID
 		return
@@ -336,12 +364,15 @@ func (f *Funcs[P]) MachExceptionRaiseBacktrace(req *rpc.Message[P], exceptionPor
 }
 
 // MachExceptionRaiseStateIdentityProtected implements Server.
-func (f *Funcs[P]) MachExceptionRaiseStateIdentityProtected(req *rpc.Message[P], exceptionPort P, threadId uint64, taskIdToken P, exception int32, code []int64, flavor int32, oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachExceptionRaiseStateIdentityProtected(req *rpc.Message[P], exceptionPort P,
+	threadId uint64, taskIdToken P, exception int32, code []int64, flavor int32,
+	oldState []uint32) (flavorOut int32, newState []uint32, kr mach.KernReturn) {
 	if f.DoMachExceptionRaiseStateIdentityProtected == nil {
 		kr = mach.MigBadID
 		return
 	}
-	return f.DoMachExceptionRaiseStateIdentityProtected(req, exceptionPort, threadId, taskIdToken, exception, code, flavor, oldState)
+	return f.DoMachExceptionRaiseStateIdentityProtected(req, exceptionPort, threadId, taskIdToken, exception, code,
+		flavor, oldState)
 }
 
 // Serve serves a request and returns the reply with its code, MIG_BAD_ID for a message of another subsystem.
@@ -444,7 +475,8 @@ func serveMachExceptionRaiseState[P comparable](s Server[P], req, rep *rpc.Messa
 	return 0
 }
 
-func serveMachExceptionRaiseStateIdentity[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachExceptionRaiseStateIdentity[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachExceptionRaiseStateIdentityRequest); kr != 0 {
 		return kr
 	}
@@ -474,7 +506,8 @@ func serveMachExceptionRaiseStateIdentity[P comparable](s Server[P], req, rep *r
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	flavorOut, newStateOut, kr := s.MachExceptionRaiseStateIdentity(req, req.Dest, thread, task, exception, code, flavor, oldState)
+	flavorOut, newStateOut, kr := s.MachExceptionRaiseStateIdentity(req, req.Dest, thread, task, exception, code,
+		flavor, oldState)
 	if kr != 0 {
 		return kr
 	}
@@ -495,7 +528,8 @@ func serveMachExceptionRaiseStateIdentity[P comparable](s Server[P], req, rep *r
 	return 0
 }
 
-func serveMachExceptionRaiseIdentityProtected[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachExceptionRaiseIdentityProtected[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachExceptionRaiseIdentityProtectedRequest); kr != 0 {
 		return kr
 	}
@@ -523,7 +557,8 @@ func serveMachExceptionRaiseIdentityProtected[P comparable](s Server[P], req, re
 	return kr
 }
 
-func serveMachExceptionRaiseBacktrace[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachExceptionRaiseBacktrace[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachExceptionRaiseBacktraceRequest); kr != 0 {
 		return kr
 	}
@@ -549,7 +584,8 @@ func serveMachExceptionRaiseBacktrace[P comparable](s Server[P], req, rep *rpc.M
 	return kr
 }
 
-func serveMachExceptionRaiseStateIdentityProtected[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachExceptionRaiseStateIdentityProtected[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachExceptionRaiseStateIdentityProtectedRequest); kr != 0 {
 		return kr
 	}
@@ -579,7 +615,8 @@ func serveMachExceptionRaiseStateIdentityProtected[P comparable](s Server[P], re
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	flavorOut, newStateOut, kr := s.MachExceptionRaiseStateIdentityProtected(req, req.Dest, threadId, taskIdToken, exception, code, flavor, oldState)
+	flavorOut, newStateOut, kr := s.MachExceptionRaiseStateIdentityProtected(req, req.Dest, threadId, taskIdToken,
+		exception, code, flavor, oldState)
 	if kr != 0 {
 		return kr
 	}

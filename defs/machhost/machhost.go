@@ -25,7 +25,8 @@ var shapeHostInfoRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeHostInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 288}
 
 // HostInfo calls the routine host_info, message 200.
-func HostInfo[P comparable](c rpc.Caller[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
+func HostInfo[P comparable](c rpc.Caller[P], host P, flavor int32,
+	hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 200, Dest: host, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -105,7 +106,8 @@ var shapeHostProcessorInfoReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 16, Max: 16}
 
 // HostProcessorInfo calls the routine host_processor_info, message 204.
-func HostProcessorInfo[P comparable](c rpc.Caller[P], host P, flavor int32) (outProcessorCount uint32, outProcessorInfo []int32, kr mach.KernReturn) {
+func HostProcessorInfo[P comparable](c rpc.Caller[P], host P, flavor int32) (outProcessorCount uint32,
+	outProcessorInfo []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 204, Dest: host, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(flavor))
@@ -145,7 +147,8 @@ var shapeHostGetClockServiceReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // HostGetClockService calls the routine host_get_clock_service, message 206.
-func HostGetClockService[P comparable](c rpc.Caller[P], host P, clockId int32) (clockServ P, kr mach.KernReturn) {
+func HostGetClockService[P comparable](c rpc.Caller[P], host P, clockId int32) (clockServ P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 206, Dest: host, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(clockId))
@@ -192,7 +195,8 @@ var shapeHostStatisticsRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeHostStatisticsReply = rpc.Shape{NDR: true, Min: 16, Max: 288}
 
 // HostStatistics calls the routine host_statistics, message 216.
-func HostStatistics[P comparable](c rpc.Caller[P], hostPriv P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
+func HostStatistics[P comparable](c rpc.Caller[P], hostPriv P, flavor int32,
+	hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 216, Dest: hostPriv, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -228,7 +232,8 @@ var shapeHostRequestNotificationRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeHostRequestNotificationReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // HostRequestNotification calls the routine host_request_notification, message 217.
-func HostRequestNotification[P comparable](c rpc.Caller[P], host P, notifyType int32, notifyPort P) (kr mach.KernReturn) {
+func HostRequestNotification[P comparable](c rpc.Caller[P], host P, notifyType int32,
+	notifyPort P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 217, Dest: host, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(notifyPort, mach.MakeSendOnce)
@@ -243,7 +248,8 @@ var shapeHostStatistics64Request = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeHostStatistics64Reply = rpc.Shape{NDR: true, Min: 16, Max: 1040}
 
 // HostStatistics64 calls the routine host_statistics64, message 219.
-func HostStatistics64[P comparable](c rpc.Caller[P], hostPriv P, flavor int32, hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn) {
+func HostStatistics64[P comparable](c rpc.Caller[P], hostPriv P, flavor int32,
+	hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 219, Dest: hostPriv, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -276,41 +282,51 @@ func HostStatistics64[P comparable](c rpc.Caller[P], hostPriv P, flavor int32, h
 // Server serves the routines of mach_host. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// HostInfo serves host_info.
-	HostInfo(req *rpc.Message[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn)
+	HostInfo(req *rpc.Message[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32,
+		kr mach.KernReturn)
 	// HostKernelVersion serves host_kernel_version.
 	HostKernelVersion(req *rpc.Message[P], host P) (kernelVersion string, kr mach.KernReturn)
 	// HostPageSize serves _host_page_size.
 	HostPageSize(req *rpc.Message[P], host P) (outPageSize uint64, kr mach.KernReturn)
 	// HostProcessorInfo serves host_processor_info.
-	HostProcessorInfo(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32, outProcessorInfo []int32, kr mach.KernReturn)
+	HostProcessorInfo(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32,
+		outProcessorInfo []int32, kr mach.KernReturn)
 	// HostGetClockService serves host_get_clock_service.
 	HostGetClockService(req *rpc.Message[P], host P, clockId int32) (clockServ P, kr mach.KernReturn)
 	// ProcessorSetDefault serves processor_set_default.
 	ProcessorSetDefault(req *rpc.Message[P], host P) (defaultSet P, kr mach.KernReturn)
 	// HostStatistics serves host_statistics.
-	HostStatistics(req *rpc.Message[P], hostPriv P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn)
+	HostStatistics(req *rpc.Message[P], hostPriv P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32,
+		kr mach.KernReturn)
 	// HostRequestNotification serves host_request_notification.
 	HostRequestNotification(req *rpc.Message[P], host P, notifyType int32, notifyPort P) (kr mach.KernReturn)
 	// HostStatistics64 serves host_statistics64.
-	HostStatistics64(req *rpc.Message[P], hostPriv P, flavor int32, hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn)
+	HostStatistics64(req *rpc.Message[P], hostPriv P, flavor int32,
+		hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoHostInfo                func(req *rpc.Message[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn)
-	DoHostKernelVersion       func(req *rpc.Message[P], host P) (kernelVersion string, kr mach.KernReturn)
-	DoHostPageSize            func(req *rpc.Message[P], host P) (outPageSize uint64, kr mach.KernReturn)
-	DoHostProcessorInfo       func(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32, outProcessorInfo []int32, kr mach.KernReturn)
-	DoHostGetClockService     func(req *rpc.Message[P], host P, clockId int32) (clockServ P, kr mach.KernReturn)
-	DoProcessorSetDefault     func(req *rpc.Message[P], host P) (defaultSet P, kr mach.KernReturn)
-	DoHostStatistics          func(req *rpc.Message[P], hostPriv P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn)
-	DoHostRequestNotification func(req *rpc.Message[P], host P, notifyType int32, notifyPort P) (kr mach.KernReturn)
-	DoHostStatistics64        func(req *rpc.Message[P], hostPriv P, flavor int32, hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn)
+	DoHostInfo func(req *rpc.Message[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32,
+		kr mach.KernReturn)
+	DoHostKernelVersion func(req *rpc.Message[P], host P) (kernelVersion string, kr mach.KernReturn)
+	DoHostPageSize      func(req *rpc.Message[P], host P) (outPageSize uint64, kr mach.KernReturn)
+	DoHostProcessorInfo func(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32,
+		outProcessorInfo []int32, kr mach.KernReturn)
+	DoHostGetClockService func(req *rpc.Message[P], host P, clockId int32) (clockServ P, kr mach.KernReturn)
+	DoProcessorSetDefault func(req *rpc.Message[P], host P) (defaultSet P, kr mach.KernReturn)
+	DoHostStatistics      func(req *rpc.Message[P], hostPriv P, flavor int32,
+		hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn)
+	DoHostRequestNotification func(req *rpc.Message[P], host P, notifyType int32,
+		notifyPort P) (kr mach.KernReturn)
+	DoHostStatistics64 func(req *rpc.Message[P], hostPriv P, flavor int32,
+		hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn)
 }
 
 // HostInfo implements Server.
-func (f *Funcs[P]) HostInfo(req *rpc.Message[P], host P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostInfo(req *rpc.Message[P], host P, flavor int32,
+	hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
 	if f.DoHostInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -337,7 +353,8 @@ func (f *Funcs[P]) HostPageSize(req *rpc.Message[P], host P) (outPageSize uint64
 }
 
 // HostProcessorInfo implements Server.
-func (f *Funcs[P]) HostProcessorInfo(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32, outProcessorInfo []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostProcessorInfo(req *rpc.Message[P], host P, flavor int32) (outProcessorCount uint32,
+	outProcessorInfo []int32, kr mach.KernReturn) {
 	if f.DoHostProcessorInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -346,7 +363,8 @@ func (f *Funcs[P]) HostProcessorInfo(req *rpc.Message[P], host P, flavor int32) 
 }
 
 // HostGetClockService implements Server.
-func (f *Funcs[P]) HostGetClockService(req *rpc.Message[P], host P, clockId int32) (clockServ P, kr mach.KernReturn) {
+func (f *Funcs[P]) HostGetClockService(req *rpc.Message[P], host P, clockId int32) (clockServ P,
+	kr mach.KernReturn) {
 	if f.DoHostGetClockService == nil {
 		kr = mach.MigBadID
 		return
@@ -364,7 +382,8 @@ func (f *Funcs[P]) ProcessorSetDefault(req *rpc.Message[P], host P) (defaultSet 
 }
 
 // HostStatistics implements Server.
-func (f *Funcs[P]) HostStatistics(req *rpc.Message[P], hostPriv P, flavor int32, hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostStatistics(req *rpc.Message[P], hostPriv P, flavor int32,
+	hostInfoOutRoom uint32) (hostInfoOut []int32, kr mach.KernReturn) {
 	if f.DoHostStatistics == nil {
 		kr = mach.MigBadID
 		return
@@ -373,7 +392,8 @@ func (f *Funcs[P]) HostStatistics(req *rpc.Message[P], hostPriv P, flavor int32,
 }
 
 // HostRequestNotification implements Server.
-func (f *Funcs[P]) HostRequestNotification(req *rpc.Message[P], host P, notifyType int32, notifyPort P) (kr mach.KernReturn) {
+func (f *Funcs[P]) HostRequestNotification(req *rpc.Message[P], host P, notifyType int32,
+	notifyPort P) (kr mach.KernReturn) {
 	if f.DoHostRequestNotification == nil {
 		kr = mach.MigBadID
 		return
@@ -382,7 +402,8 @@ func (f *Funcs[P]) HostRequestNotification(req *rpc.Message[P], host P, notifyTy
 }
 
 // HostStatistics64 implements Server.
-func (f *Funcs[P]) HostStatistics64(req *rpc.Message[P], hostPriv P, flavor int32, hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) HostStatistics64(req *rpc.Message[P], hostPriv P, flavor int32,
+	hostInfo64OutRoom uint32) (hostInfo64Out []int32, kr mach.KernReturn) {
 	if f.DoHostStatistics64 == nil {
 		kr = mach.MigBadID
 		return

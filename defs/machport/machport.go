@@ -54,7 +54,8 @@ var shapeMachPortNamesReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 16, Max: 16}
 
 // MachPortNames calls the routine mach_port_names, message 3200.
-func MachPortNames[P comparable](c rpc.Caller[P], task P) (names []mach.Name, types []uint32, kr mach.KernReturn) {
+func MachPortNames[P comparable](c rpc.Caller[P], task P) (names []mach.Name, types []uint32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3200, Dest: task, DestDisposition: mach.CopySend}
 	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortNamesReply)
 	if kr != 0 {
@@ -126,7 +127,8 @@ var shapeMachPortRenameRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortRenameReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortRename calls the routine mach_port_rename, message 3202.
-func MachPortRename[P comparable](c rpc.Caller[P], task P, oldName mach.Name, newName mach.Name) (kr mach.KernReturn) {
+func MachPortRename[P comparable](c rpc.Caller[P], task P, oldName mach.Name,
+	newName mach.Name) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3202, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(oldName))
@@ -140,7 +142,8 @@ var shapeMachPortAllocateNameRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortAllocateNameReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortAllocateName calls the routine mach_port_allocate_name, message 3203.
-func MachPortAllocateName[P comparable](c rpc.Caller[P], task P, right_ uint32, name mach.Name) (kr mach.KernReturn) {
+func MachPortAllocateName[P comparable](c rpc.Caller[P], task P, right_ uint32,
+	name mach.Name) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3203, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(right_)
@@ -154,7 +157,8 @@ var shapeMachPortAllocateRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortAllocateReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortAllocate calls the routine mach_port_allocate, message 3204.
-func MachPortAllocate[P comparable](c rpc.Caller[P], task P, right_ uint32) (name mach.Name, kr mach.KernReturn) {
+func MachPortAllocate[P comparable](c rpc.Caller[P], task P, right_ uint32) (name mach.Name,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3204, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(right_)
@@ -205,7 +209,8 @@ var shapeMachPortGetRefsRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortGetRefsReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortGetRefs calls the routine mach_port_get_refs, message 3207.
-func MachPortGetRefs[P comparable](c rpc.Caller[P], task P, name mach.Name, right_ uint32) (refs uint32, kr mach.KernReturn) {
+func MachPortGetRefs[P comparable](c rpc.Caller[P], task P, name mach.Name, right_ uint32) (refs uint32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3207, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -231,7 +236,8 @@ var shapeMachPortModRefsRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
 var shapeMachPortModRefsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortModRefs calls the routine mach_port_mod_refs, message 3208.
-func MachPortModRefs[P comparable](c rpc.Caller[P], task P, name mach.Name, right_ uint32, delta int32) (kr mach.KernReturn) {
+func MachPortModRefs[P comparable](c rpc.Caller[P], task P, name mach.Name, right_ uint32,
+	delta int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3208, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(20)
 	w.Uint32(uint32(name))
@@ -246,7 +252,9 @@ var shapeMachPortPeekRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 var shapeMachPortPeekReply = rpc.Shape{NDR: true, Min: 28, Max: 96}
 
 // MachPortPeek calls the routine mach_port_peek, message 3209.
-func MachPortPeek[P comparable](c rpc.Caller[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8, kr mach.KernReturn) {
+func MachPortPeek[P comparable](c rpc.Caller[P], task P, name mach.Name, trailerType int32,
+	requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32,
+	trailerInfop []uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3209, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint32(uint32(name))
@@ -286,7 +294,8 @@ var shapeMachPortSetMscountRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortSetMscountReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortSetMscount calls the routine mach_port_set_mscount, message 3210.
-func MachPortSetMscount[P comparable](c rpc.Caller[P], task P, name mach.Name, mscount uint32) (kr mach.KernReturn) {
+func MachPortSetMscount[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	mscount uint32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3210, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -302,7 +311,8 @@ var shapeMachPortGetSetStatusReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 12}
 
 // MachPortGetSetStatus calls the routine mach_port_get_set_status, message 3211.
-func MachPortGetSetStatus[P comparable](c rpc.Caller[P], task P, name mach.Name) (members []mach.Name, kr mach.KernReturn) {
+func MachPortGetSetStatus[P comparable](c rpc.Caller[P], task P, name mach.Name) (members []mach.Name,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3211, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -338,7 +348,8 @@ var shapeMachPortMoveMemberRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortMoveMemberReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortMoveMember calls the routine mach_port_move_member, message 3212.
-func MachPortMoveMember[P comparable](c rpc.Caller[P], task P, member mach.Name, after mach.Name) (kr mach.KernReturn) {
+func MachPortMoveMember[P comparable](c rpc.Caller[P], task P, member mach.Name,
+	after mach.Name) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3212, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(member))
@@ -356,7 +367,8 @@ var shapeMachPortRequestNotificationReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // MachPortRequestNotification calls the routine mach_port_request_notification, message 3213.
-func MachPortRequestNotification[P comparable](c rpc.Caller[P], task P, name mach.Name, msgid int32, sync uint32, notify rpc.Right[P]) (previous P, kr mach.KernReturn) {
+func MachPortRequestNotification[P comparable](c rpc.Caller[P], task P, name mach.Name, msgid int32,
+	sync uint32, notify rpc.Right[P]) (previous P, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3213, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(notify.Port, notify.Disposition)
@@ -386,7 +398,8 @@ var shapeMachPortInsertRightRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachPortInsertRightReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortInsertRight calls the routine mach_port_insert_right, message 3214.
-func MachPortInsertRight[P comparable](c rpc.Caller[P], task P, name mach.Name, poly rpc.Right[P]) (kr mach.KernReturn) {
+func MachPortInsertRight[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	poly rpc.Right[P]) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3214, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(poly.Port, poly.Disposition)
@@ -403,7 +416,8 @@ var shapeMachPortExtractRightReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // MachPortExtractRight calls the routine mach_port_extract_right, message 3215.
-func MachPortExtractRight[P comparable](c rpc.Caller[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn) {
+func MachPortExtractRight[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3215, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -428,7 +442,8 @@ var shapeMachPortSetSeqnoRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortSetSeqnoReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortSetSeqno calls the routine mach_port_set_seqno, message 3216.
-func MachPortSetSeqno[P comparable](c rpc.Caller[P], task P, name mach.Name, seqno uint32) (kr mach.KernReturn) {
+func MachPortSetSeqno[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	seqno uint32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3216, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -442,7 +457,8 @@ var shapeMachPortGetAttributesRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
 var shapeMachPortGetAttributesReply = rpc.Shape{NDR: true, Min: 16, Max: 84}
 
 // MachPortGetAttributes calls the routine mach_port_get_attributes, message 3217.
-func MachPortGetAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32, portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn) {
+func MachPortGetAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32,
+	portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3217, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(20)
 	w.Uint32(uint32(name))
@@ -477,7 +493,8 @@ var shapeMachPortSetAttributesRequest = rpc.Shape{NDR: true, Min: 20, Max: 88}
 var shapeMachPortSetAttributesReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortSetAttributes calls the routine mach_port_set_attributes, message 3218.
-func MachPortSetAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32, portInfo []int32) (kr mach.KernReturn) {
+func MachPortSetAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32,
+	portInfo []int32) (kr mach.KernReturn) {
 	if len(portInfo) > 17 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -500,7 +517,8 @@ var shapeMachPortGetSrightsRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortGetSrightsReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortGetSrights calls the routine mach_port_get_srights, message 3222.
-func MachPortGetSrights[P comparable](c rpc.Caller[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn) {
+func MachPortGetSrights[P comparable](c rpc.Caller[P], task P, name mach.Name) (srights uint32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3222, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -525,7 +543,8 @@ var shapeMachPortInsertMemberRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortInsertMemberReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortInsertMember calls the routine mach_port_insert_member, message 3226.
-func MachPortInsertMember[P comparable](c rpc.Caller[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn) {
+func MachPortInsertMember[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	pset mach.Name) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3226, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -539,7 +558,8 @@ var shapeMachPortExtractMemberRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeMachPortExtractMemberReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortExtractMember calls the routine mach_port_extract_member, message 3227.
-func MachPortExtractMember[P comparable](c rpc.Caller[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn) {
+func MachPortExtractMember[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	pset mach.Name) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3227, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(name))
@@ -553,7 +573,8 @@ var shapeMachPortGetContextRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortGetContextReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachPortGetContext calls the routine mach_port_get_context, message 3228.
-func MachPortGetContext[P comparable](c rpc.Caller[P], task P, name mach.Name) (context uint64, kr mach.KernReturn) {
+func MachPortGetContext[P comparable](c rpc.Caller[P], task P, name mach.Name) (context uint64,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3228, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -578,7 +599,8 @@ var shapeMachPortSetContextRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
 var shapeMachPortSetContextReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortSetContext calls the routine mach_port_set_context, message 3229.
-func MachPortSetContext[P comparable](c rpc.Caller[P], task P, name mach.Name, context uint64) (kr mach.KernReturn) {
+func MachPortSetContext[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	context uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3229, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(20)
 	w.Uint32(uint32(name))
@@ -592,7 +614,8 @@ var shapeMachPortKobjectRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortKobjectReply = rpc.Shape{NDR: true, Min: 24, Max: 24}
 
 // MachPortKobject calls the routine mach_port_kobject, message 3230.
-func MachPortKobject[P comparable](c rpc.Caller[P], task P, name mach.Name) (objectType uint32, objectAddr uint64, kr mach.KernReturn) {
+func MachPortKobject[P comparable](c rpc.Caller[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint64, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3230, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -621,7 +644,8 @@ var shapeMachPortConstructRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachPortConstructReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortConstruct calls the routine mach_port_construct, message 3231.
-func MachPortConstruct[P comparable](c rpc.Caller[P], task P, options [3]uint64, context uint64) (name mach.Name, kr mach.KernReturn) {
+func MachPortConstruct[P comparable](c rpc.Caller[P], task P, options [3]uint64,
+	context uint64) (name mach.Name, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3231, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	{
@@ -654,7 +678,8 @@ var shapeMachPortDestructRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 var shapeMachPortDestructReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortDestruct calls the routine mach_port_destruct, message 3232.
-func MachPortDestruct[P comparable](c rpc.Caller[P], task P, name mach.Name, srdelta int32, guard uint64) (kr mach.KernReturn) {
+func MachPortDestruct[P comparable](c rpc.Caller[P], task P, name mach.Name, srdelta int32,
+	guard uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3232, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint32(uint32(name))
@@ -669,7 +694,8 @@ var shapeMachPortGuardRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 var shapeMachPortGuardReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortGuard calls the routine mach_port_guard, message 3233.
-func MachPortGuard[P comparable](c rpc.Caller[P], task P, name mach.Name, guard uint64, strict int32) (kr mach.KernReturn) {
+func MachPortGuard[P comparable](c rpc.Caller[P], task P, name mach.Name, guard uint64,
+	strict int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3233, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint32(uint32(name))
@@ -684,7 +710,8 @@ var shapeMachPortUnguardRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
 var shapeMachPortUnguardReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortUnguard calls the routine mach_port_unguard, message 3234.
-func MachPortUnguard[P comparable](c rpc.Caller[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn) {
+func MachPortUnguard[P comparable](c rpc.Caller[P], task P, name mach.Name,
+	guard uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3234, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(20)
 	w.Uint32(uint32(name))
@@ -698,7 +725,8 @@ var shapeMachPortSpecialReplyPortResetLinkRequest = rpc.Shape{NDR: true, Min: 12
 var shapeMachPortSpecialReplyPortResetLinkReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
 // MachPortSpecialReplyPortResetLink calls the routine mach_port_special_reply_port_reset_link, message 3236.
-func MachPortSpecialReplyPortResetLink[P comparable](c rpc.Caller[P], task P, name mach.Name) (srpLostLink int32, kr mach.KernReturn) {
+func MachPortSpecialReplyPortResetLink[P comparable](c rpc.Caller[P], task P,
+	name mach.Name) (srpLostLink int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3236, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -723,7 +751,8 @@ var shapeMachPortGuardWithFlagsRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
 var shapeMachPortGuardWithFlagsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortGuardWithFlags calls the routine mach_port_guard_with_flags, message 3237.
-func MachPortGuardWithFlags[P comparable](c rpc.Caller[P], task P, name mach.Name, guard uint64, flags uint64) (kr mach.KernReturn) {
+func MachPortGuardWithFlags[P comparable](c rpc.Caller[P], task P, name mach.Name, guard uint64,
+	flags uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3237, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(28)
 	w.Uint32(uint32(name))
@@ -738,7 +767,8 @@ var shapeMachPortSwapGuardRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
 var shapeMachPortSwapGuardReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortSwapGuard calls the routine mach_port_swap_guard, message 3238.
-func MachPortSwapGuard[P comparable](c rpc.Caller[P], task P, name mach.Name, oldGuard uint64, newGuard uint64) (kr mach.KernReturn) {
+func MachPortSwapGuard[P comparable](c rpc.Caller[P], task P, name mach.Name, oldGuard uint64,
+	newGuard uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3238, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(28)
 	w.Uint32(uint32(name))
@@ -753,7 +783,8 @@ var shapeMachPortIsConnectionForServiceRequest = rpc.Shape{NDR: true, Min: 16, M
 var shapeMachPortIsConnectionForServiceReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachPortIsConnectionForService calls the routine mach_port_is_connection_for_service, message 3240.
-func MachPortIsConnectionForService[P comparable](c rpc.Caller[P], task P, connectionPort mach.Name, servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn) {
+func MachPortIsConnectionForService[P comparable](c rpc.Caller[P], task P, connectionPort mach.Name,
+	servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3240, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(connectionPort))
@@ -779,7 +810,8 @@ var shapeMachPortGetServicePortInfoRequest = rpc.Shape{NDR: true, Min: 12, Max: 
 var shapeMachPortGetServicePortInfoReply = rpc.Shape{NDR: true, Min: 268, Max: 268}
 
 // MachPortGetServicePortInfo calls the routine mach_port_get_service_port_info, message 3241.
-func MachPortGetServicePortInfo[P comparable](c rpc.Caller[P], task P, name mach.Name) (spInfoOut [256]uint8, kr mach.KernReturn) {
+func MachPortGetServicePortInfo[P comparable](c rpc.Caller[P], task P, name mach.Name) (spInfoOut [256]uint8,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3241, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(name))
@@ -804,7 +836,8 @@ var shapeMachPortAssertAttributesRequest = rpc.Shape{NDR: true, Min: 20, Max: 88
 var shapeMachPortAssertAttributesReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachPortAssertAttributes calls the routine mach_port_assert_attributes, message 3242.
-func MachPortAssertAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32, info []int32) (kr mach.KernReturn) {
+func MachPortAssertAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name, flavor int32,
+	info []int32) (kr mach.KernReturn) {
 	if len(info) > 17 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -844,7 +877,9 @@ type Server[P comparable] interface {
 	// MachPortModRefs serves mach_port_mod_refs.
 	MachPortModRefs(req *rpc.Message[P], task P, name mach.Name, right_ uint32, delta int32) (kr mach.KernReturn)
 	// MachPortPeek serves mach_port_peek.
-	MachPortPeek(req *rpc.Message[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8, kr mach.KernReturn)
+	MachPortPeek(req *rpc.Message[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32,
+		trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8,
+		kr mach.KernReturn)
 	// MachPortSetMscount serves mach_port_set_mscount.
 	MachPortSetMscount(req *rpc.Message[P], task P, name mach.Name, mscount uint32) (kr mach.KernReturn)
 	// MachPortGetSetStatus serves mach_port_get_set_status.
@@ -852,17 +887,21 @@ type Server[P comparable] interface {
 	// MachPortMoveMember serves mach_port_move_member.
 	MachPortMoveMember(req *rpc.Message[P], task P, member mach.Name, after mach.Name) (kr mach.KernReturn)
 	// MachPortRequestNotification serves mach_port_request_notification.
-	MachPortRequestNotification(req *rpc.Message[P], task P, name mach.Name, msgid int32, sync uint32, notify P) (previous P, kr mach.KernReturn)
+	MachPortRequestNotification(req *rpc.Message[P], task P, name mach.Name, msgid int32, sync uint32,
+		notify P) (previous P, kr mach.KernReturn)
 	// MachPortInsertRight serves mach_port_insert_right.
 	MachPortInsertRight(req *rpc.Message[P], task P, name mach.Name, poly rpc.Right[P]) (kr mach.KernReturn)
 	// MachPortExtractRight serves mach_port_extract_right.
-	MachPortExtractRight(req *rpc.Message[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn)
+	MachPortExtractRight(req *rpc.Message[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P],
+		kr mach.KernReturn)
 	// MachPortSetSeqno serves mach_port_set_seqno.
 	MachPortSetSeqno(req *rpc.Message[P], task P, name mach.Name, seqno uint32) (kr mach.KernReturn)
 	// MachPortGetAttributes serves mach_port_get_attributes.
-	MachPortGetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn)
+	MachPortGetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn)
 	// MachPortSetAttributes serves mach_port_set_attributes.
-	MachPortSetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfo []int32) (kr mach.KernReturn)
+	MachPortSetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		portInfo []int32) (kr mach.KernReturn)
 	// MachPortGetSrights serves mach_port_get_srights.
 	MachPortGetSrights(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
 	// MachPortInsertMember serves mach_port_insert_member.
@@ -874,9 +913,11 @@ type Server[P comparable] interface {
 	// MachPortSetContext serves mach_port_set_context.
 	MachPortSetContext(req *rpc.Message[P], task P, name mach.Name, context uint64) (kr mach.KernReturn)
 	// MachPortKobject serves mach_port_kobject.
-	MachPortKobject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64, kr mach.KernReturn)
+	MachPortKobject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64,
+		kr mach.KernReturn)
 	// MachPortConstruct serves mach_port_construct.
-	MachPortConstruct(req *rpc.Message[P], task P, options [3]uint64, context uint64) (name mach.Name, kr mach.KernReturn)
+	MachPortConstruct(req *rpc.Message[P], task P, options [3]uint64, context uint64) (name mach.Name,
+		kr mach.KernReturn)
 	// MachPortDestruct serves mach_port_destruct.
 	MachPortDestruct(req *rpc.Message[P], task P, name mach.Name, srdelta int32, guard uint64) (kr mach.KernReturn)
 	// MachPortGuard serves mach_port_guard.
@@ -884,61 +925,87 @@ type Server[P comparable] interface {
 	// MachPortUnguard serves mach_port_unguard.
 	MachPortUnguard(req *rpc.Message[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn)
 	// MachPortSpecialReplyPortResetLink serves mach_port_special_reply_port_reset_link.
-	MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32, kr mach.KernReturn)
+	MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32,
+		kr mach.KernReturn)
 	// MachPortGuardWithFlags serves mach_port_guard_with_flags.
-	MachPortGuardWithFlags(req *rpc.Message[P], task P, name mach.Name, guard uint64, flags uint64) (kr mach.KernReturn)
+	MachPortGuardWithFlags(req *rpc.Message[P], task P, name mach.Name, guard uint64,
+		flags uint64) (kr mach.KernReturn)
 	// MachPortSwapGuard serves mach_port_swap_guard.
-	MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64, newGuard uint64) (kr mach.KernReturn)
+	MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64,
+		newGuard uint64) (kr mach.KernReturn)
 	// MachPortIsConnectionForService serves mach_port_is_connection_for_service.
-	MachPortIsConnectionForService(req *rpc.Message[P], task P, connectionPort mach.Name, servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
+	MachPortIsConnectionForService(req *rpc.Message[P], task P, connectionPort mach.Name,
+		servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
 	// MachPortGetServicePortInfo serves mach_port_get_service_port_info.
-	MachPortGetServicePortInfo(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8, kr mach.KernReturn)
+	MachPortGetServicePortInfo(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8,
+		kr mach.KernReturn)
 	// MachPortAssertAttributes serves mach_port_assert_attributes.
-	MachPortAssertAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, info []int32) (kr mach.KernReturn)
+	MachPortAssertAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		info []int32) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoMachPortNames                     func(req *rpc.Message[P], task P) (names []mach.Name, types []uint32, kr mach.KernReturn)
-	DoMachPortType                      func(req *rpc.Message[P], task P, name mach.Name) (ptype uint32, kr mach.KernReturn)
-	DoMachPortRename                    func(req *rpc.Message[P], task P, oldName mach.Name, newName mach.Name) (kr mach.KernReturn)
-	DoMachPortAllocateName              func(req *rpc.Message[P], task P, right_ uint32, name mach.Name) (kr mach.KernReturn)
-	DoMachPortAllocate                  func(req *rpc.Message[P], task P, right_ uint32) (name mach.Name, kr mach.KernReturn)
-	DoMachPortDestroy                   func(req *rpc.Message[P], task P, name mach.Name) (kr mach.KernReturn)
-	DoMachPortDeallocate                func(req *rpc.Message[P], task P, name mach.Name) (kr mach.KernReturn)
-	DoMachPortGetRefs                   func(req *rpc.Message[P], task P, name mach.Name, right_ uint32) (refs uint32, kr mach.KernReturn)
-	DoMachPortModRefs                   func(req *rpc.Message[P], task P, name mach.Name, right_ uint32, delta int32) (kr mach.KernReturn)
-	DoMachPortPeek                      func(req *rpc.Message[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8, kr mach.KernReturn)
-	DoMachPortSetMscount                func(req *rpc.Message[P], task P, name mach.Name, mscount uint32) (kr mach.KernReturn)
-	DoMachPortGetSetStatus              func(req *rpc.Message[P], task P, name mach.Name) (members []mach.Name, kr mach.KernReturn)
-	DoMachPortMoveMember                func(req *rpc.Message[P], task P, member mach.Name, after mach.Name) (kr mach.KernReturn)
-	DoMachPortRequestNotification       func(req *rpc.Message[P], task P, name mach.Name, msgid int32, sync uint32, notify P) (previous P, kr mach.KernReturn)
-	DoMachPortInsertRight               func(req *rpc.Message[P], task P, name mach.Name, poly rpc.Right[P]) (kr mach.KernReturn)
-	DoMachPortExtractRight              func(req *rpc.Message[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn)
-	DoMachPortSetSeqno                  func(req *rpc.Message[P], task P, name mach.Name, seqno uint32) (kr mach.KernReturn)
-	DoMachPortGetAttributes             func(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn)
-	DoMachPortSetAttributes             func(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfo []int32) (kr mach.KernReturn)
-	DoMachPortGetSrights                func(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
-	DoMachPortInsertMember              func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
-	DoMachPortExtractMember             func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
-	DoMachPortGetContext                func(req *rpc.Message[P], task P, name mach.Name) (context uint64, kr mach.KernReturn)
-	DoMachPortSetContext                func(req *rpc.Message[P], task P, name mach.Name, context uint64) (kr mach.KernReturn)
-	DoMachPortKobject                   func(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64, kr mach.KernReturn)
-	DoMachPortConstruct                 func(req *rpc.Message[P], task P, options [3]uint64, context uint64) (name mach.Name, kr mach.KernReturn)
-	DoMachPortDestruct                  func(req *rpc.Message[P], task P, name mach.Name, srdelta int32, guard uint64) (kr mach.KernReturn)
-	DoMachPortGuard                     func(req *rpc.Message[P], task P, name mach.Name, guard uint64, strict int32) (kr mach.KernReturn)
+	DoMachPortNames        func(req *rpc.Message[P], task P) (names []mach.Name, types []uint32, kr mach.KernReturn)
+	DoMachPortType         func(req *rpc.Message[P], task P, name mach.Name) (ptype uint32, kr mach.KernReturn)
+	DoMachPortRename       func(req *rpc.Message[P], task P, oldName mach.Name, newName mach.Name) (kr mach.KernReturn)
+	DoMachPortAllocateName func(req *rpc.Message[P], task P, right_ uint32, name mach.Name) (kr mach.KernReturn)
+	DoMachPortAllocate     func(req *rpc.Message[P], task P, right_ uint32) (name mach.Name, kr mach.KernReturn)
+	DoMachPortDestroy      func(req *rpc.Message[P], task P, name mach.Name) (kr mach.KernReturn)
+	DoMachPortDeallocate   func(req *rpc.Message[P], task P, name mach.Name) (kr mach.KernReturn)
+	DoMachPortGetRefs      func(req *rpc.Message[P], task P, name mach.Name, right_ uint32) (refs uint32,
+		kr mach.KernReturn)
+	DoMachPortModRefs func(req *rpc.Message[P], task P, name mach.Name, right_ uint32,
+		delta int32) (kr mach.KernReturn)
+	DoMachPortPeek func(req *rpc.Message[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32,
+		trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8,
+		kr mach.KernReturn)
+	DoMachPortSetMscount   func(req *rpc.Message[P], task P, name mach.Name, mscount uint32) (kr mach.KernReturn)
+	DoMachPortGetSetStatus func(req *rpc.Message[P], task P, name mach.Name) (members []mach.Name,
+		kr mach.KernReturn)
+	DoMachPortMoveMember          func(req *rpc.Message[P], task P, member mach.Name, after mach.Name) (kr mach.KernReturn)
+	DoMachPortRequestNotification func(req *rpc.Message[P], task P, name mach.Name, msgid int32, sync uint32,
+		notify P) (previous P, kr mach.KernReturn)
+	DoMachPortInsertRight  func(req *rpc.Message[P], task P, name mach.Name, poly rpc.Right[P]) (kr mach.KernReturn)
+	DoMachPortExtractRight func(req *rpc.Message[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P],
+		kr mach.KernReturn)
+	DoMachPortSetSeqno      func(req *rpc.Message[P], task P, name mach.Name, seqno uint32) (kr mach.KernReturn)
+	DoMachPortGetAttributes func(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn)
+	DoMachPortSetAttributes func(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		portInfo []int32) (kr mach.KernReturn)
+	DoMachPortGetSrights    func(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
+	DoMachPortInsertMember  func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
+	DoMachPortExtractMember func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
+	DoMachPortGetContext    func(req *rpc.Message[P], task P, name mach.Name) (context uint64, kr mach.KernReturn)
+	DoMachPortSetContext    func(req *rpc.Message[P], task P, name mach.Name, context uint64) (kr mach.KernReturn)
+	DoMachPortKobject       func(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64,
+		kr mach.KernReturn)
+	DoMachPortConstruct func(req *rpc.Message[P], task P, options [3]uint64, context uint64) (name mach.Name,
+		kr mach.KernReturn)
+	DoMachPortDestruct func(req *rpc.Message[P], task P, name mach.Name, srdelta int32,
+		guard uint64) (kr mach.KernReturn)
+	DoMachPortGuard func(req *rpc.Message[P], task P, name mach.Name, guard uint64,
+		strict int32) (kr mach.KernReturn)
 	DoMachPortUnguard                   func(req *rpc.Message[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn)
-	DoMachPortSpecialReplyPortResetLink func(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32, kr mach.KernReturn)
-	DoMachPortGuardWithFlags            func(req *rpc.Message[P], task P, name mach.Name, guard uint64, flags uint64) (kr mach.KernReturn)
-	DoMachPortSwapGuard                 func(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64, newGuard uint64) (kr mach.KernReturn)
-	DoMachPortIsConnectionForService    func(req *rpc.Message[P], task P, connectionPort mach.Name, servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
-	DoMachPortGetServicePortInfo        func(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8, kr mach.KernReturn)
-	DoMachPortAssertAttributes          func(req *rpc.Message[P], task P, name mach.Name, flavor int32, info []int32) (kr mach.KernReturn)
+	DoMachPortSpecialReplyPortResetLink func(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32,
+		kr mach.KernReturn)
+	DoMachPortGuardWithFlags func(req *rpc.Message[P], task P, name mach.Name, guard uint64,
+		flags uint64) (kr mach.KernReturn)
+	DoMachPortSwapGuard func(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64,
+		newGuard uint64) (kr mach.KernReturn)
+	DoMachPortIsConnectionForService func(req *rpc.Message[P], task P, connectionPort mach.Name,
+		servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
+	DoMachPortGetServicePortInfo func(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8,
+		kr mach.KernReturn)
+	DoMachPortAssertAttributes func(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+		info []int32) (kr mach.KernReturn)
 }
 
 // MachPortNames implements Server.
-func (f *Funcs[P]) MachPortNames(req *rpc.Message[P], task P) (names []mach.Name, types []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortNames(req *rpc.Message[P], task P) (names []mach.Name, types []uint32,
+	kr mach.KernReturn) {
 	if f.DoMachPortNames == nil {
 		kr = mach.MigBadID
 		return
@@ -947,7 +1014,8 @@ func (f *Funcs[P]) MachPortNames(req *rpc.Message[P], task P) (names []mach.Name
 }
 
 // MachPortType implements Server.
-func (f *Funcs[P]) MachPortType(req *rpc.Message[P], task P, name mach.Name) (ptype uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortType(req *rpc.Message[P], task P, name mach.Name) (ptype uint32,
+	kr mach.KernReturn) {
 	if f.DoMachPortType == nil {
 		kr = mach.MigBadID
 		return
@@ -956,7 +1024,8 @@ func (f *Funcs[P]) MachPortType(req *rpc.Message[P], task P, name mach.Name) (pt
 }
 
 // MachPortRename implements Server.
-func (f *Funcs[P]) MachPortRename(req *rpc.Message[P], task P, oldName mach.Name, newName mach.Name) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortRename(req *rpc.Message[P], task P, oldName mach.Name,
+	newName mach.Name) (kr mach.KernReturn) {
 	if f.DoMachPortRename == nil {
 		kr = mach.MigBadID
 		return
@@ -965,7 +1034,8 @@ func (f *Funcs[P]) MachPortRename(req *rpc.Message[P], task P, oldName mach.Name
 }
 
 // MachPortAllocateName implements Server.
-func (f *Funcs[P]) MachPortAllocateName(req *rpc.Message[P], task P, right_ uint32, name mach.Name) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortAllocateName(req *rpc.Message[P], task P, right_ uint32,
+	name mach.Name) (kr mach.KernReturn) {
 	if f.DoMachPortAllocateName == nil {
 		kr = mach.MigBadID
 		return
@@ -974,7 +1044,8 @@ func (f *Funcs[P]) MachPortAllocateName(req *rpc.Message[P], task P, right_ uint
 }
 
 // MachPortAllocate implements Server.
-func (f *Funcs[P]) MachPortAllocate(req *rpc.Message[P], task P, right_ uint32) (name mach.Name, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortAllocate(req *rpc.Message[P], task P, right_ uint32) (name mach.Name,
+	kr mach.KernReturn) {
 	if f.DoMachPortAllocate == nil {
 		kr = mach.MigBadID
 		return
@@ -1001,7 +1072,8 @@ func (f *Funcs[P]) MachPortDeallocate(req *rpc.Message[P], task P, name mach.Nam
 }
 
 // MachPortGetRefs implements Server.
-func (f *Funcs[P]) MachPortGetRefs(req *rpc.Message[P], task P, name mach.Name, right_ uint32) (refs uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetRefs(req *rpc.Message[P], task P, name mach.Name, right_ uint32) (refs uint32,
+	kr mach.KernReturn) {
 	if f.DoMachPortGetRefs == nil {
 		kr = mach.MigBadID
 		return
@@ -1010,7 +1082,8 @@ func (f *Funcs[P]) MachPortGetRefs(req *rpc.Message[P], task P, name mach.Name, 
 }
 
 // MachPortModRefs implements Server.
-func (f *Funcs[P]) MachPortModRefs(req *rpc.Message[P], task P, name mach.Name, right_ uint32, delta int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortModRefs(req *rpc.Message[P], task P, name mach.Name, right_ uint32,
+	delta int32) (kr mach.KernReturn) {
 	if f.DoMachPortModRefs == nil {
 		kr = mach.MigBadID
 		return
@@ -1019,7 +1092,9 @@ func (f *Funcs[P]) MachPortModRefs(req *rpc.Message[P], task P, name mach.Name, 
 }
 
 // MachPortPeek implements Server.
-func (f *Funcs[P]) MachPortPeek(req *rpc.Message[P], task P, name mach.Name, trailerType int32, requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32, trailerInfop []uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortPeek(req *rpc.Message[P], task P, name mach.Name, trailerType int32,
+	requestSeqnop uint32, trailerInfopRoom uint32) (requestSeqnopOut uint32, msgSizep uint32, msgIdp int32,
+	trailerInfop []uint8, kr mach.KernReturn) {
 	if f.DoMachPortPeek == nil {
 		kr = mach.MigBadID
 		return
@@ -1028,7 +1103,8 @@ func (f *Funcs[P]) MachPortPeek(req *rpc.Message[P], task P, name mach.Name, tra
 }
 
 // MachPortSetMscount implements Server.
-func (f *Funcs[P]) MachPortSetMscount(req *rpc.Message[P], task P, name mach.Name, mscount uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSetMscount(req *rpc.Message[P], task P, name mach.Name,
+	mscount uint32) (kr mach.KernReturn) {
 	if f.DoMachPortSetMscount == nil {
 		kr = mach.MigBadID
 		return
@@ -1037,7 +1113,8 @@ func (f *Funcs[P]) MachPortSetMscount(req *rpc.Message[P], task P, name mach.Nam
 }
 
 // MachPortGetSetStatus implements Server.
-func (f *Funcs[P]) MachPortGetSetStatus(req *rpc.Message[P], task P, name mach.Name) (members []mach.Name, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetSetStatus(req *rpc.Message[P], task P, name mach.Name) (members []mach.Name,
+	kr mach.KernReturn) {
 	if f.DoMachPortGetSetStatus == nil {
 		kr = mach.MigBadID
 		return
@@ -1046,7 +1123,8 @@ func (f *Funcs[P]) MachPortGetSetStatus(req *rpc.Message[P], task P, name mach.N
 }
 
 // MachPortMoveMember implements Server.
-func (f *Funcs[P]) MachPortMoveMember(req *rpc.Message[P], task P, member mach.Name, after mach.Name) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortMoveMember(req *rpc.Message[P], task P, member mach.Name,
+	after mach.Name) (kr mach.KernReturn) {
 	if f.DoMachPortMoveMember == nil {
 		kr = mach.MigBadID
 		return
@@ -1055,7 +1133,8 @@ func (f *Funcs[P]) MachPortMoveMember(req *rpc.Message[P], task P, member mach.N
 }
 
 // MachPortRequestNotification implements Server.
-func (f *Funcs[P]) MachPortRequestNotification(req *rpc.Message[P], task P, name mach.Name, msgid int32, sync uint32, notify P) (previous P, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortRequestNotification(req *rpc.Message[P], task P, name mach.Name, msgid int32,
+	sync uint32, notify P) (previous P, kr mach.KernReturn) {
 	if f.DoMachPortRequestNotification == nil {
 		kr = mach.MigBadID
 		return
@@ -1064,7 +1143,8 @@ func (f *Funcs[P]) MachPortRequestNotification(req *rpc.Message[P], task P, name
 }
 
 // MachPortInsertRight implements Server.
-func (f *Funcs[P]) MachPortInsertRight(req *rpc.Message[P], task P, name mach.Name, poly rpc.Right[P]) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortInsertRight(req *rpc.Message[P], task P, name mach.Name,
+	poly rpc.Right[P]) (kr mach.KernReturn) {
 	if f.DoMachPortInsertRight == nil {
 		kr = mach.MigBadID
 		return
@@ -1073,7 +1153,8 @@ func (f *Funcs[P]) MachPortInsertRight(req *rpc.Message[P], task P, name mach.Na
 }
 
 // MachPortExtractRight implements Server.
-func (f *Funcs[P]) MachPortExtractRight(req *rpc.Message[P], task P, name mach.Name, msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortExtractRight(req *rpc.Message[P], task P, name mach.Name,
+	msgtName uint32) (poly rpc.Right[P], kr mach.KernReturn) {
 	if f.DoMachPortExtractRight == nil {
 		kr = mach.MigBadID
 		return
@@ -1082,7 +1163,8 @@ func (f *Funcs[P]) MachPortExtractRight(req *rpc.Message[P], task P, name mach.N
 }
 
 // MachPortSetSeqno implements Server.
-func (f *Funcs[P]) MachPortSetSeqno(req *rpc.Message[P], task P, name mach.Name, seqno uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSetSeqno(req *rpc.Message[P], task P, name mach.Name,
+	seqno uint32) (kr mach.KernReturn) {
 	if f.DoMachPortSetSeqno == nil {
 		kr = mach.MigBadID
 		return
@@ -1091,7 +1173,8 @@ func (f *Funcs[P]) MachPortSetSeqno(req *rpc.Message[P], task P, name mach.Name,
 }
 
 // MachPortGetAttributes implements Server.
-func (f *Funcs[P]) MachPortGetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+	portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn) {
 	if f.DoMachPortGetAttributes == nil {
 		kr = mach.MigBadID
 		return
@@ -1100,7 +1183,8 @@ func (f *Funcs[P]) MachPortGetAttributes(req *rpc.Message[P], task P, name mach.
 }
 
 // MachPortSetAttributes implements Server.
-func (f *Funcs[P]) MachPortSetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, portInfo []int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+	portInfo []int32) (kr mach.KernReturn) {
 	if f.DoMachPortSetAttributes == nil {
 		kr = mach.MigBadID
 		return
@@ -1109,7 +1193,8 @@ func (f *Funcs[P]) MachPortSetAttributes(req *rpc.Message[P], task P, name mach.
 }
 
 // MachPortGetSrights implements Server.
-func (f *Funcs[P]) MachPortGetSrights(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetSrights(req *rpc.Message[P], task P, name mach.Name) (srights uint32,
+	kr mach.KernReturn) {
 	if f.DoMachPortGetSrights == nil {
 		kr = mach.MigBadID
 		return
@@ -1118,7 +1203,8 @@ func (f *Funcs[P]) MachPortGetSrights(req *rpc.Message[P], task P, name mach.Nam
 }
 
 // MachPortInsertMember implements Server.
-func (f *Funcs[P]) MachPortInsertMember(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortInsertMember(req *rpc.Message[P], task P, name mach.Name,
+	pset mach.Name) (kr mach.KernReturn) {
 	if f.DoMachPortInsertMember == nil {
 		kr = mach.MigBadID
 		return
@@ -1127,7 +1213,8 @@ func (f *Funcs[P]) MachPortInsertMember(req *rpc.Message[P], task P, name mach.N
 }
 
 // MachPortExtractMember implements Server.
-func (f *Funcs[P]) MachPortExtractMember(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortExtractMember(req *rpc.Message[P], task P, name mach.Name,
+	pset mach.Name) (kr mach.KernReturn) {
 	if f.DoMachPortExtractMember == nil {
 		kr = mach.MigBadID
 		return
@@ -1136,7 +1223,8 @@ func (f *Funcs[P]) MachPortExtractMember(req *rpc.Message[P], task P, name mach.
 }
 
 // MachPortGetContext implements Server.
-func (f *Funcs[P]) MachPortGetContext(req *rpc.Message[P], task P, name mach.Name) (context uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetContext(req *rpc.Message[P], task P, name mach.Name) (context uint64,
+	kr mach.KernReturn) {
 	if f.DoMachPortGetContext == nil {
 		kr = mach.MigBadID
 		return
@@ -1145,7 +1233,8 @@ func (f *Funcs[P]) MachPortGetContext(req *rpc.Message[P], task P, name mach.Nam
 }
 
 // MachPortSetContext implements Server.
-func (f *Funcs[P]) MachPortSetContext(req *rpc.Message[P], task P, name mach.Name, context uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSetContext(req *rpc.Message[P], task P, name mach.Name,
+	context uint64) (kr mach.KernReturn) {
 	if f.DoMachPortSetContext == nil {
 		kr = mach.MigBadID
 		return
@@ -1154,7 +1243,8 @@ func (f *Funcs[P]) MachPortSetContext(req *rpc.Message[P], task P, name mach.Nam
 }
 
 // MachPortKobject implements Server.
-func (f *Funcs[P]) MachPortKobject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortKobject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint64, kr mach.KernReturn) {
 	if f.DoMachPortKobject == nil {
 		kr = mach.MigBadID
 		return
@@ -1163,7 +1253,8 @@ func (f *Funcs[P]) MachPortKobject(req *rpc.Message[P], task P, name mach.Name) 
 }
 
 // MachPortConstruct implements Server.
-func (f *Funcs[P]) MachPortConstruct(req *rpc.Message[P], task P, options [3]uint64, context uint64) (name mach.Name, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortConstruct(req *rpc.Message[P], task P, options [3]uint64,
+	context uint64) (name mach.Name, kr mach.KernReturn) {
 	if f.DoMachPortConstruct == nil {
 		kr = mach.MigBadID
 		return
@@ -1172,7 +1263,8 @@ func (f *Funcs[P]) MachPortConstruct(req *rpc.Message[P], task P, options [3]uin
 }
 
 // MachPortDestruct implements Server.
-func (f *Funcs[P]) MachPortDestruct(req *rpc.Message[P], task P, name mach.Name, srdelta int32, guard uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortDestruct(req *rpc.Message[P], task P, name mach.Name, srdelta int32,
+	guard uint64) (kr mach.KernReturn) {
 	if f.DoMachPortDestruct == nil {
 		kr = mach.MigBadID
 		return
@@ -1181,7 +1273,8 @@ func (f *Funcs[P]) MachPortDestruct(req *rpc.Message[P], task P, name mach.Name,
 }
 
 // MachPortGuard implements Server.
-func (f *Funcs[P]) MachPortGuard(req *rpc.Message[P], task P, name mach.Name, guard uint64, strict int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGuard(req *rpc.Message[P], task P, name mach.Name, guard uint64,
+	strict int32) (kr mach.KernReturn) {
 	if f.DoMachPortGuard == nil {
 		kr = mach.MigBadID
 		return
@@ -1190,7 +1283,8 @@ func (f *Funcs[P]) MachPortGuard(req *rpc.Message[P], task P, name mach.Name, gu
 }
 
 // MachPortUnguard implements Server.
-func (f *Funcs[P]) MachPortUnguard(req *rpc.Message[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortUnguard(req *rpc.Message[P], task P, name mach.Name,
+	guard uint64) (kr mach.KernReturn) {
 	if f.DoMachPortUnguard == nil {
 		kr = mach.MigBadID
 		return
@@ -1199,7 +1293,8 @@ func (f *Funcs[P]) MachPortUnguard(req *rpc.Message[P], task P, name mach.Name, 
 }
 
 // MachPortSpecialReplyPortResetLink implements Server.
-func (f *Funcs[P]) MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P,
+	name mach.Name) (srpLostLink int32, kr mach.KernReturn) {
 	if f.DoMachPortSpecialReplyPortResetLink == nil {
 		kr = mach.MigBadID
 		return
@@ -1208,7 +1303,8 @@ func (f *Funcs[P]) MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P
 }
 
 // MachPortGuardWithFlags implements Server.
-func (f *Funcs[P]) MachPortGuardWithFlags(req *rpc.Message[P], task P, name mach.Name, guard uint64, flags uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGuardWithFlags(req *rpc.Message[P], task P, name mach.Name, guard uint64,
+	flags uint64) (kr mach.KernReturn) {
 	if f.DoMachPortGuardWithFlags == nil {
 		kr = mach.MigBadID
 		return
@@ -1217,7 +1313,8 @@ func (f *Funcs[P]) MachPortGuardWithFlags(req *rpc.Message[P], task P, name mach
 }
 
 // MachPortSwapGuard implements Server.
-func (f *Funcs[P]) MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64, newGuard uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64,
+	newGuard uint64) (kr mach.KernReturn) {
 	if f.DoMachPortSwapGuard == nil {
 		kr = mach.MigBadID
 		return
@@ -1226,7 +1323,8 @@ func (f *Funcs[P]) MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name
 }
 
 // MachPortIsConnectionForService implements Server.
-func (f *Funcs[P]) MachPortIsConnectionForService(req *rpc.Message[P], task P, connectionPort mach.Name, servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortIsConnectionForService(req *rpc.Message[P], task P, connectionPort mach.Name,
+	servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn) {
 	if f.DoMachPortIsConnectionForService == nil {
 		kr = mach.MigBadID
 		return
@@ -1235,7 +1333,8 @@ func (f *Funcs[P]) MachPortIsConnectionForService(req *rpc.Message[P], task P, c
 }
 
 // MachPortGetServicePortInfo implements Server.
-func (f *Funcs[P]) MachPortGetServicePortInfo(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortGetServicePortInfo(req *rpc.Message[P], task P,
+	name mach.Name) (spInfoOut [256]uint8, kr mach.KernReturn) {
 	if f.DoMachPortGetServicePortInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -1244,7 +1343,8 @@ func (f *Funcs[P]) MachPortGetServicePortInfo(req *rpc.Message[P], task P, name 
 }
 
 // MachPortAssertAttributes implements Server.
-func (f *Funcs[P]) MachPortAssertAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32, info []int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachPortAssertAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
+	info []int32) (kr mach.KernReturn) {
 	if f.DoMachPortAssertAttributes == nil {
 		kr = mach.MigBadID
 		return
@@ -1525,7 +1625,8 @@ func serveMachPortPeek[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr 
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	requestSeqnopOut, msgSizepOut, msgIdpOut, trailerInfopOut, kr := s.MachPortPeek(req, req.Dest, name, trailerType, requestSeqnop, trailerInfopRoom)
+	requestSeqnopOut, msgSizepOut, msgIdpOut, trailerInfopOut, kr := s.MachPortPeek(req, req.Dest, name,
+		trailerType, requestSeqnop, trailerInfopRoom)
 	if kr != 0 {
 		return kr
 	}
@@ -1604,7 +1705,8 @@ func serveMachPortMoveMember[P comparable](s Server[P], req, rep *rpc.Message[P]
 	return kr
 }
 
-func serveMachPortRequestNotification[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachPortRequestNotification[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortRequestNotificationRequest); kr != 0 {
 		return kr
 	}
@@ -1941,7 +2043,8 @@ func serveMachPortUnguard[P comparable](s Server[P], req, rep *rpc.Message[P]) (
 	return kr
 }
 
-func serveMachPortSpecialReplyPortResetLink[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachPortSpecialReplyPortResetLink[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortSpecialReplyPortResetLinkRequest); kr != 0 {
 		return kr
 	}
@@ -1998,7 +2101,8 @@ func serveMachPortSwapGuard[P comparable](s Server[P], req, rep *rpc.Message[P])
 	return kr
 }
 
-func serveMachPortIsConnectionForService[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachPortIsConnectionForService[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortIsConnectionForServiceRequest); kr != 0 {
 		return kr
 	}
@@ -2021,7 +2125,8 @@ func serveMachPortIsConnectionForService[P comparable](s Server[P], req, rep *rp
 	return 0
 }
 
-func serveMachPortGetServicePortInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveMachPortGetServicePortInfo[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortGetServicePortInfoRequest); kr != 0 {
 		return kr
 	}

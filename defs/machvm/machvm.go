@@ -31,7 +31,8 @@ var shapeMachVmAllocateRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
 var shapeMachVmAllocateReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachVmAllocate calls the routine mach_vm_allocate, message 4800.
-func MachVmAllocate[P comparable](c rpc.Caller[P], target P, address uint64, size uint64, flags int32) (addressOut uint64, kr mach.KernReturn) {
+func MachVmAllocate[P comparable](c rpc.Caller[P], target P, address uint64, size uint64,
+	flags int32) (addressOut uint64, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4800, Dest: target, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(28)
 	w.Uint64(address)
@@ -58,7 +59,8 @@ var shapeMachVmDeallocateRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 var shapeMachVmDeallocateReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmDeallocate calls the routine mach_vm_deallocate, message 4801.
-func MachVmDeallocate[P comparable](c rpc.Caller[P], target P, address uint64, size uint64) (kr mach.KernReturn) {
+func MachVmDeallocate[P comparable](c rpc.Caller[P], target P, address uint64,
+	size uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4801, Dest: target, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint64(address)
@@ -72,7 +74,8 @@ var shapeMachVmProtectRequest = rpc.Shape{NDR: true, Min: 32, Max: 32}
 var shapeMachVmProtectReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmProtect calls the routine mach_vm_protect, message 4802.
-func MachVmProtect[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, setMaximum int32, newProtection int32) (kr mach.KernReturn) {
+func MachVmProtect[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, setMaximum int32,
+	newProtection int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4802, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(32)
 	w.Uint64(address)
@@ -88,7 +91,8 @@ var shapeMachVmInheritRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
 var shapeMachVmInheritReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmInherit calls the routine mach_vm_inherit, message 4803.
-func MachVmInherit[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, newInheritance int32) (kr mach.KernReturn) {
+func MachVmInherit[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64,
+	newInheritance int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4803, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(28)
 	w.Uint64(address)
@@ -105,7 +109,8 @@ var shapeMachVmReadReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 12}
 
 // MachVmRead calls the routine mach_vm_read, message 4804.
-func MachVmRead[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn) {
+func MachVmRead[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64) (data []uint8,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4804, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint64(address)
@@ -137,7 +142,8 @@ var shapeMachVmWriteRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachVmWriteReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmWrite calls the routine mach_vm_write, message 4806.
-func MachVmWrite[P comparable](c rpc.Caller[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn) {
+func MachVmWrite[P comparable](c rpc.Caller[P], targetTask P, address uint64,
+	data []uint8) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4806, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	{
@@ -157,7 +163,8 @@ var shapeMachVmCopyRequest = rpc.Shape{NDR: true, Min: 32, Max: 32}
 var shapeMachVmCopyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmCopy calls the routine mach_vm_copy, message 4807.
-func MachVmCopy[P comparable](c rpc.Caller[P], targetTask P, sourceAddress uint64, size uint64, destAddress uint64) (kr mach.KernReturn) {
+func MachVmCopy[P comparable](c rpc.Caller[P], targetTask P, sourceAddress uint64, size uint64,
+	destAddress uint64) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4807, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(32)
 	w.Uint64(sourceAddress)
@@ -172,7 +179,8 @@ var shapeMachVmReadOverwriteRequest = rpc.Shape{NDR: true, Min: 32, Max: 32}
 var shapeMachVmReadOverwriteReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachVmReadOverwrite calls the routine mach_vm_read_overwrite, message 4808.
-func MachVmReadOverwrite[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, data uint64) (outsize uint64, kr mach.KernReturn) {
+func MachVmReadOverwrite[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64,
+	data uint64) (outsize uint64, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4808, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(32)
 	w.Uint64(address)
@@ -199,7 +207,8 @@ var shapeMachVmMsyncRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
 var shapeMachVmMsyncReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // MachVmMsync calls the routine mach_vm_msync, message 4809.
-func MachVmMsync[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, syncFlags int32) (kr mach.KernReturn) {
+func MachVmMsync[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64,
+	syncFlags int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4809, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(28)
 	w.Uint64(address)
@@ -216,7 +225,9 @@ var shapeMachVmMapRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachVmMapReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
 
 // MachVmMap calls the routine mach_vm_map, message 4811.
-func MachVmMap[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64, kr mach.KernReturn) {
+func MachVmMap[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64, mask uint64,
+	flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32,
+	inheritance int32) (addressOut uint64, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4811, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(object, mach.CopySend)
@@ -253,7 +264,9 @@ var shapeMachVmRemapRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachVmRemapReply = rpc.Shape{NDR: true, Min: 28, Max: 28}
 
 // MachVmRemap calls the routine mach_vm_remap, message 4813.
-func MachVmRemap[P comparable](c rpc.Caller[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32, maxProtection int32, kr mach.KernReturn) {
+func MachVmRemap[P comparable](c rpc.Caller[P], targetTask P, targetAddress uint64, size uint64, mask uint64,
+	flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64,
+	curProtection int32, maxProtection int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4813, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(srcTask, mach.CopySend)
@@ -290,7 +303,8 @@ var shapeMachVmRegionRecurseRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
 var shapeMachVmRegionRecurseReply = rpc.Shape{NDR: true, Min: 36, Max: 112}
 
 // MachVmRegionRecurse calls the routine mach_vm_region_recurse, message 4815.
-func MachVmRegionRecurse[P comparable](c rpc.Caller[P], targetTask P, address uint64, nestingDepth uint32, infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn) {
+func MachVmRegionRecurse[P comparable](c rpc.Caller[P], targetTask P, address uint64, nestingDepth uint32,
+	infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4815, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint64(address)
@@ -333,7 +347,8 @@ var shapeMachVmRegionReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 28, Max: 68}
 
 // MachVmRegion calls the routine mach_vm_region, message 4816.
-func MachVmRegion[P comparable](c rpc.Caller[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn) {
+func MachVmRegion[P comparable](c rpc.Caller[P], targetTask P, address uint64, flavor int32,
+	infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4816, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(24)
 	w.Uint64(address)
@@ -377,7 +392,8 @@ var shapeMachMakeMemoryEntryReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 16, Max: 16}
 
 // MachMakeMemoryEntry calls the routine mach_make_memory_entry, message 4817.
-func MachMakeMemoryEntry[P comparable](c rpc.Caller[P], targetTask P, size uint64, offset uint64, permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn) {
+func MachMakeMemoryEntry[P comparable](c rpc.Caller[P], targetTask P, size uint64, offset uint64,
+	permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4817, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(parentHandle, mach.CopySend)
@@ -409,7 +425,10 @@ var shapeMachVmRemapNewRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeMachVmRemapNewReply = rpc.Shape{NDR: true, Min: 28, Max: 28}
 
 // MachVmRemapNew calls the routine mach_vm_remap_new, message 4821.
-func MachVmRemapNew[P comparable](c rpc.Caller[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32, kr mach.KernReturn) {
+func MachVmRemapNew[P comparable](c rpc.Caller[P], targetTask P, targetAddress uint64, size uint64,
+	mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
+	inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 4821, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(srcTask, mach.CopySend)
@@ -447,59 +466,93 @@ func MachVmRemapNew[P comparable](c rpc.Caller[P], targetTask P, targetAddress u
 // Server serves the routines of mach_vm. Its functions own what they are given once they return success.
 type Server[P comparable] interface {
 	// MachVmAllocate serves mach_vm_allocate.
-	MachVmAllocate(req *rpc.Message[P], target P, address uint64, size uint64, flags int32) (addressOut uint64, kr mach.KernReturn)
+	MachVmAllocate(req *rpc.Message[P], target P, address uint64, size uint64, flags int32) (addressOut uint64,
+		kr mach.KernReturn)
 	// MachVmDeallocate serves mach_vm_deallocate.
 	MachVmDeallocate(req *rpc.Message[P], target P, address uint64, size uint64) (kr mach.KernReturn)
 	// MachVmProtect serves mach_vm_protect.
-	MachVmProtect(req *rpc.Message[P], targetTask P, address uint64, size uint64, setMaximum int32, newProtection int32) (kr mach.KernReturn)
+	MachVmProtect(req *rpc.Message[P], targetTask P, address uint64, size uint64, setMaximum int32,
+		newProtection int32) (kr mach.KernReturn)
 	// MachVmInherit serves mach_vm_inherit.
-	MachVmInherit(req *rpc.Message[P], targetTask P, address uint64, size uint64, newInheritance int32) (kr mach.KernReturn)
+	MachVmInherit(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		newInheritance int32) (kr mach.KernReturn)
 	// MachVmRead serves mach_vm_read.
 	MachVmRead(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn)
 	// MachVmWrite serves mach_vm_write.
 	MachVmWrite(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn)
 	// MachVmCopy serves mach_vm_copy.
-	MachVmCopy(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64, destAddress uint64) (kr mach.KernReturn)
+	MachVmCopy(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64,
+		destAddress uint64) (kr mach.KernReturn)
 	// MachVmReadOverwrite serves mach_vm_read_overwrite.
-	MachVmReadOverwrite(req *rpc.Message[P], targetTask P, address uint64, size uint64, data uint64) (outsize uint64, kr mach.KernReturn)
+	MachVmReadOverwrite(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		data uint64) (outsize uint64, kr mach.KernReturn)
 	// MachVmMsync serves mach_vm_msync.
-	MachVmMsync(req *rpc.Message[P], targetTask P, address uint64, size uint64, syncFlags int32) (kr mach.KernReturn)
+	MachVmMsync(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		syncFlags int32) (kr mach.KernReturn)
 	// MachVmMap serves mach_vm_map.
-	MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64, kr mach.KernReturn)
+	MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P,
+		offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64,
+		kr mach.KernReturn)
 	// MachVmRemap serves mach_vm_remap.
-	MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32, maxProtection int32, kr mach.KernReturn)
+	MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32,
+		srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32,
+		maxProtection int32, kr mach.KernReturn)
 	// MachVmRegionRecurse serves mach_vm_region_recurse.
-	MachVmRegionRecurse(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32, infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
+	MachVmRegionRecurse(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32,
+		infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
 	// MachVmRegion serves mach_vm_region.
-	MachVmRegion(req *rpc.Message[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn)
+	MachVmRegion(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
+		infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn)
 	// MachMakeMemoryEntry serves mach_make_memory_entry.
-	MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
+	MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32,
+		parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
 	// MachVmRemapNew serves mach_vm_remap_new.
-	MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32, kr mach.KernReturn)
+	MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32,
+		srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
+		inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32,
+		kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoMachVmAllocate      func(req *rpc.Message[P], target P, address uint64, size uint64, flags int32) (addressOut uint64, kr mach.KernReturn)
-	DoMachVmDeallocate    func(req *rpc.Message[P], target P, address uint64, size uint64) (kr mach.KernReturn)
-	DoMachVmProtect       func(req *rpc.Message[P], targetTask P, address uint64, size uint64, setMaximum int32, newProtection int32) (kr mach.KernReturn)
-	DoMachVmInherit       func(req *rpc.Message[P], targetTask P, address uint64, size uint64, newInheritance int32) (kr mach.KernReturn)
-	DoMachVmRead          func(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn)
-	DoMachVmWrite         func(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn)
-	DoMachVmCopy          func(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64, destAddress uint64) (kr mach.KernReturn)
-	DoMachVmReadOverwrite func(req *rpc.Message[P], targetTask P, address uint64, size uint64, data uint64) (outsize uint64, kr mach.KernReturn)
-	DoMachVmMsync         func(req *rpc.Message[P], targetTask P, address uint64, size uint64, syncFlags int32) (kr mach.KernReturn)
-	DoMachVmMap           func(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64, kr mach.KernReturn)
-	DoMachVmRemap         func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32, maxProtection int32, kr mach.KernReturn)
-	DoMachVmRegionRecurse func(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32, infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
-	DoMachVmRegion        func(req *rpc.Message[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn)
-	DoMachMakeMemoryEntry func(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
-	DoMachVmRemapNew      func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32, kr mach.KernReturn)
+	DoMachVmAllocate func(req *rpc.Message[P], target P, address uint64, size uint64,
+		flags int32) (addressOut uint64, kr mach.KernReturn)
+	DoMachVmDeallocate func(req *rpc.Message[P], target P, address uint64, size uint64) (kr mach.KernReturn)
+	DoMachVmProtect    func(req *rpc.Message[P], targetTask P, address uint64, size uint64, setMaximum int32,
+		newProtection int32) (kr mach.KernReturn)
+	DoMachVmInherit func(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		newInheritance int32) (kr mach.KernReturn)
+	DoMachVmRead func(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8,
+		kr mach.KernReturn)
+	DoMachVmWrite func(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn)
+	DoMachVmCopy  func(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64,
+		destAddress uint64) (kr mach.KernReturn)
+	DoMachVmReadOverwrite func(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		data uint64) (outsize uint64, kr mach.KernReturn)
+	DoMachVmMsync func(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		syncFlags int32) (kr mach.KernReturn)
+	DoMachVmMap func(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32,
+		object P, offset uint64, copy int32, curProtection int32, maxProtection int32,
+		inheritance int32) (addressOut uint64, kr mach.KernReturn)
+	DoMachVmRemap func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64,
+		flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64,
+		curProtection int32, maxProtection int32, kr mach.KernReturn)
+	DoMachVmRegionRecurse func(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32,
+		infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
+	DoMachVmRegion func(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
+		infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn)
+	DoMachMakeMemoryEntry func(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32,
+		parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
+	DoMachVmRemapNew func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64,
+		flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
+		inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32,
+		kr mach.KernReturn)
 }
 
 // MachVmAllocate implements Server.
-func (f *Funcs[P]) MachVmAllocate(req *rpc.Message[P], target P, address uint64, size uint64, flags int32) (addressOut uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmAllocate(req *rpc.Message[P], target P, address uint64, size uint64,
+	flags int32) (addressOut uint64, kr mach.KernReturn) {
 	if f.DoMachVmAllocate == nil {
 		kr = mach.MigBadID
 		return
@@ -508,7 +561,8 @@ func (f *Funcs[P]) MachVmAllocate(req *rpc.Message[P], target P, address uint64,
 }
 
 // MachVmDeallocate implements Server.
-func (f *Funcs[P]) MachVmDeallocate(req *rpc.Message[P], target P, address uint64, size uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmDeallocate(req *rpc.Message[P], target P, address uint64,
+	size uint64) (kr mach.KernReturn) {
 	if f.DoMachVmDeallocate == nil {
 		kr = mach.MigBadID
 		return
@@ -517,7 +571,8 @@ func (f *Funcs[P]) MachVmDeallocate(req *rpc.Message[P], target P, address uint6
 }
 
 // MachVmProtect implements Server.
-func (f *Funcs[P]) MachVmProtect(req *rpc.Message[P], targetTask P, address uint64, size uint64, setMaximum int32, newProtection int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmProtect(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	setMaximum int32, newProtection int32) (kr mach.KernReturn) {
 	if f.DoMachVmProtect == nil {
 		kr = mach.MigBadID
 		return
@@ -526,7 +581,8 @@ func (f *Funcs[P]) MachVmProtect(req *rpc.Message[P], targetTask P, address uint
 }
 
 // MachVmInherit implements Server.
-func (f *Funcs[P]) MachVmInherit(req *rpc.Message[P], targetTask P, address uint64, size uint64, newInheritance int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmInherit(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	newInheritance int32) (kr mach.KernReturn) {
 	if f.DoMachVmInherit == nil {
 		kr = mach.MigBadID
 		return
@@ -535,7 +591,8 @@ func (f *Funcs[P]) MachVmInherit(req *rpc.Message[P], targetTask P, address uint
 }
 
 // MachVmRead implements Server.
-func (f *Funcs[P]) MachVmRead(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmRead(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8,
+	kr mach.KernReturn) {
 	if f.DoMachVmRead == nil {
 		kr = mach.MigBadID
 		return
@@ -544,7 +601,8 @@ func (f *Funcs[P]) MachVmRead(req *rpc.Message[P], targetTask P, address uint64,
 }
 
 // MachVmWrite implements Server.
-func (f *Funcs[P]) MachVmWrite(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmWrite(req *rpc.Message[P], targetTask P, address uint64,
+	data []uint8) (kr mach.KernReturn) {
 	if f.DoMachVmWrite == nil {
 		kr = mach.MigBadID
 		return
@@ -553,7 +611,8 @@ func (f *Funcs[P]) MachVmWrite(req *rpc.Message[P], targetTask P, address uint64
 }
 
 // MachVmCopy implements Server.
-func (f *Funcs[P]) MachVmCopy(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64, destAddress uint64) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmCopy(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64,
+	destAddress uint64) (kr mach.KernReturn) {
 	if f.DoMachVmCopy == nil {
 		kr = mach.MigBadID
 		return
@@ -562,7 +621,8 @@ func (f *Funcs[P]) MachVmCopy(req *rpc.Message[P], targetTask P, sourceAddress u
 }
 
 // MachVmReadOverwrite implements Server.
-func (f *Funcs[P]) MachVmReadOverwrite(req *rpc.Message[P], targetTask P, address uint64, size uint64, data uint64) (outsize uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmReadOverwrite(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	data uint64) (outsize uint64, kr mach.KernReturn) {
 	if f.DoMachVmReadOverwrite == nil {
 		kr = mach.MigBadID
 		return
@@ -571,7 +631,8 @@ func (f *Funcs[P]) MachVmReadOverwrite(req *rpc.Message[P], targetTask P, addres
 }
 
 // MachVmMsync implements Server.
-func (f *Funcs[P]) MachVmMsync(req *rpc.Message[P], targetTask P, address uint64, size uint64, syncFlags int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmMsync(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	syncFlags int32) (kr mach.KernReturn) {
 	if f.DoMachVmMsync == nil {
 		kr = mach.MigBadID
 		return
@@ -580,25 +641,32 @@ func (f *Funcs[P]) MachVmMsync(req *rpc.Message[P], targetTask P, address uint64
 }
 
 // MachVmMap implements Server.
-func (f *Funcs[P]) MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64,
+	flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32,
+	inheritance int32) (addressOut uint64, kr mach.KernReturn) {
 	if f.DoMachVmMap == nil {
 		kr = mach.MigBadID
 		return
 	}
-	return f.DoMachVmMap(req, targetTask, address, size, mask, flags, object, offset, copy, curProtection, maxProtection, inheritance)
+	return f.DoMachVmMap(req, targetTask, address, size, mask, flags, object, offset, copy, curProtection,
+		maxProtection, inheritance)
 }
 
 // MachVmRemap implements Server.
-func (f *Funcs[P]) MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32, maxProtection int32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64,
+	mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32,
+	inheritance int32) (targetAddressOut uint64, curProtection int32, maxProtection int32, kr mach.KernReturn) {
 	if f.DoMachVmRemap == nil {
 		kr = mach.MigBadID
 		return
 	}
-	return f.DoMachVmRemap(req, targetTask, targetAddress, size, mask, flags, srcTask, srcAddress, copy, inheritance)
+	return f.DoMachVmRemap(req, targetTask, targetAddress, size, mask, flags, srcTask, srcAddress, copy,
+		inheritance)
 }
 
 // MachVmRegionRecurse implements Server.
-func (f *Funcs[P]) MachVmRegionRecurse(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32, infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmRegionRecurse(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32,
+	infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn) {
 	if f.DoMachVmRegionRecurse == nil {
 		kr = mach.MigBadID
 		return
@@ -607,7 +675,8 @@ func (f *Funcs[P]) MachVmRegionRecurse(req *rpc.Message[P], targetTask P, addres
 }
 
 // MachVmRegion implements Server.
-func (f *Funcs[P]) MachVmRegion(req *rpc.Message[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmRegion(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
+	infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn) {
 	if f.DoMachVmRegion == nil {
 		kr = mach.MigBadID
 		return
@@ -616,7 +685,8 @@ func (f *Funcs[P]) MachVmRegion(req *rpc.Message[P], targetTask P, address uint6
 }
 
 // MachMakeMemoryEntry implements Server.
-func (f *Funcs[P]) MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn) {
+func (f *Funcs[P]) MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size uint64, offset uint64,
+	permission int32, parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn) {
 	if f.DoMachMakeMemoryEntry == nil {
 		kr = mach.MigBadID
 		return
@@ -625,12 +695,16 @@ func (f *Funcs[P]) MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size u
 }
 
 // MachVmRemapNew implements Server.
-func (f *Funcs[P]) MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32, kr mach.KernReturn) {
+func (f *Funcs[P]) MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64,
+	mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
+	inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32,
+	kr mach.KernReturn) {
 	if f.DoMachVmRemapNew == nil {
 		kr = mach.MigBadID
 		return
 	}
-	return f.DoMachVmRemapNew(req, targetTask, targetAddress, size, mask, flags, srcTask, srcAddress, copy, curProtection, maxProtection, inheritance)
+	return f.DoMachVmRemapNew(req, targetTask, targetAddress, size, mask, flags, srcTask, srcAddress, copy,
+		curProtection, maxProtection, inheritance)
 }
 
 // Serve serves a request and returns the reply with its code, MIG_BAD_ID for a message of another subsystem.
@@ -897,7 +971,8 @@ func serveMachVmMap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mac
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	addressOut, kr := s.MachVmMap(req, req.Dest, address, size, mask, flags, object, offset, copy, curProtection, maxProtection, inheritance)
+	addressOut, kr := s.MachVmMap(req, req.Dest, address, size, mask, flags, object, offset, copy, curProtection,
+		maxProtection, inheritance)
 	if kr != 0 {
 		return kr
 	}
@@ -933,7 +1008,8 @@ func serveMachVmRemap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr m
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	targetAddressOut, curProtectionOut, maxProtectionOut, kr := s.MachVmRemap(req, req.Dest, targetAddress, size, mask, flags, srcTask, srcAddress, copy, inheritance)
+	targetAddressOut, curProtectionOut, maxProtectionOut, kr := s.MachVmRemap(req, req.Dest, targetAddress, size,
+		mask, flags, srcTask, srcAddress, copy, inheritance)
 	if kr != 0 {
 		return kr
 	}
@@ -961,7 +1037,8 @@ func serveMachVmRegionRecurse[P comparable](s Server[P], req, rep *rpc.Message[P
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	addressOut, sizeOut, nestingDepthOut, infoOut, kr := s.MachVmRegionRecurse(req, req.Dest, address, nestingDepth, infoRoom)
+	addressOut, sizeOut, nestingDepthOut, infoOut, kr := s.MachVmRegionRecurse(req, req.Dest, address,
+		nestingDepth, infoRoom)
 	if kr != 0 {
 		return kr
 	}
@@ -1074,7 +1151,8 @@ func serveMachVmRemapNew[P comparable](s Server[P], req, rep *rpc.Message[P]) (k
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	targetAddressOut, curProtectionOut, maxProtectionOut, kr := s.MachVmRemapNew(req, req.Dest, targetAddress, size, mask, flags, srcTask, srcAddress, copy, curProtection, maxProtection, inheritance)
+	targetAddressOut, curProtectionOut, maxProtectionOut, kr := s.MachVmRemapNew(req, req.Dest, targetAddress,
+		size, mask, flags, srcTask, srcAddress, copy, curProtection, maxProtection, inheritance)
 	if kr != 0 {
 		return kr
 	}

@@ -98,8 +98,8 @@ type Server[P comparable] interface {
 	MachNotifyDeadName(req *rpc.Message[P], notify P, name mach.Name) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
 	DoMachNotifyPortDeleted   func(req *rpc.Message[P], notify P, name mach.Name) (kr mach.KernReturn)
 	DoMachNotifySendPossible  func(req *rpc.Message[P], notify P, name mach.Name) (kr mach.KernReturn)

@@ -84,7 +84,8 @@ var shapeSemaphoreWaitSignalRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeSemaphoreWaitSignalReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreWaitSignal calls the routine semaphore_wait_signal, message 617205.
-func SemaphoreWaitSignal[P comparable](c rpc.Caller[P], waitSemaphore P, signalSemaphore P) (kr mach.KernReturn) {
+func SemaphoreWaitSignal[P comparable](c rpc.Caller[P], waitSemaphore P,
+	signalSemaphore P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 617205, Dest: waitSemaphore, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(signalSemaphore, mach.CopySend)
@@ -98,7 +99,8 @@ var shapeSemaphoreTimedwaitSignalRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeSemaphoreTimedwaitSignalReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // SemaphoreTimedwaitSignal calls the routine semaphore_timedwait_signal, message 617206.
-func SemaphoreTimedwaitSignal[P comparable](c rpc.Caller[P], waitSemaphore P, signalSemaphore P, waitTime [2]uint32) (kr mach.KernReturn) {
+func SemaphoreTimedwaitSignal[P comparable](c rpc.Caller[P], waitSemaphore P, signalSemaphore P,
+	waitTime [2]uint32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 617206, Dest: waitSemaphore, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(signalSemaphore, mach.CopySend)
@@ -126,11 +128,12 @@ type Server[P comparable] interface {
 	// SemaphoreWaitSignal serves semaphore_wait_signal.
 	SemaphoreWaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P) (kr mach.KernReturn)
 	// SemaphoreTimedwaitSignal serves semaphore_timedwait_signal.
-	SemaphoreTimedwaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P, waitTime [2]uint32) (kr mach.KernReturn)
+	SemaphoreTimedwaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P,
+		waitTime [2]uint32) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
 	DoSemaphoreSignal          func(req *rpc.Message[P], semaphore P) (kr mach.KernReturn)
 	DoSemaphoreSignalAll       func(req *rpc.Message[P], semaphore P) (kr mach.KernReturn)
@@ -138,7 +141,8 @@ type Funcs[P comparable] struct {
 	DoSemaphoreSignalThread    func(req *rpc.Message[P], semaphore P, thread P) (kr mach.KernReturn)
 	DoSemaphoreTimedwait       func(req *rpc.Message[P], semaphore P, waitTime [2]uint32) (kr mach.KernReturn)
 	DoSemaphoreWaitSignal      func(req *rpc.Message[P], waitSemaphore P, signalSemaphore P) (kr mach.KernReturn)
-	DoSemaphoreTimedwaitSignal func(req *rpc.Message[P], waitSemaphore P, signalSemaphore P, waitTime [2]uint32) (kr mach.KernReturn)
+	DoSemaphoreTimedwaitSignal func(req *rpc.Message[P], waitSemaphore P, signalSemaphore P,
+		waitTime [2]uint32) (kr mach.KernReturn)
 }
 
 // SemaphoreSignal implements Server.
@@ -178,7 +182,8 @@ func (f *Funcs[P]) SemaphoreSignalThread(req *rpc.Message[P], semaphore P, threa
 }
 
 // SemaphoreTimedwait implements Server.
-func (f *Funcs[P]) SemaphoreTimedwait(req *rpc.Message[P], semaphore P, waitTime [2]uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) SemaphoreTimedwait(req *rpc.Message[P], semaphore P,
+	waitTime [2]uint32) (kr mach.KernReturn) {
 	if f.DoSemaphoreTimedwait == nil {
 		kr = mach.MigBadID
 		return
@@ -187,7 +192,8 @@ func (f *Funcs[P]) SemaphoreTimedwait(req *rpc.Message[P], semaphore P, waitTime
 }
 
 // SemaphoreWaitSignal implements Server.
-func (f *Funcs[P]) SemaphoreWaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P) (kr mach.KernReturn) {
+func (f *Funcs[P]) SemaphoreWaitSignal(req *rpc.Message[P], waitSemaphore P,
+	signalSemaphore P) (kr mach.KernReturn) {
 	if f.DoSemaphoreWaitSignal == nil {
 		kr = mach.MigBadID
 		return
@@ -196,7 +202,8 @@ func (f *Funcs[P]) SemaphoreWaitSignal(req *rpc.Message[P], waitSemaphore P, sig
 }
 
 // SemaphoreTimedwaitSignal implements Server.
-func (f *Funcs[P]) SemaphoreTimedwaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P, waitTime [2]uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) SemaphoreTimedwaitSignal(req *rpc.Message[P], waitSemaphore P, signalSemaphore P,
+	waitTime [2]uint32) (kr mach.KernReturn) {
 	if f.DoSemaphoreTimedwaitSignal == nil {
 		kr = mach.MigBadID
 		return

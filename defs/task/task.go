@@ -86,7 +86,8 @@ var shapeKernelrpcMachPortsRegister3Request = rpc.Shape{Wants: []rpc.Want{
 var shapeKernelrpcMachPortsRegister3Reply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // KernelrpcMachPortsRegister3 calls the routine _kernelrpc_mach_ports_register3, message 3403.
-func KernelrpcMachPortsRegister3[P comparable](c rpc.Caller[P], targetTask P, port1 P, port2 P, port3 P) (kr mach.KernReturn) {
+func KernelrpcMachPortsRegister3[P comparable](c rpc.Caller[P], targetTask P, port1 P, port2 P,
+	port3 P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3403, Dest: targetTask, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(port1, mach.CopySend)
@@ -104,7 +105,8 @@ var shapeKernelrpcMachPortsLookup3Reply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // KernelrpcMachPortsLookup3 calls the routine _kernelrpc_mach_ports_lookup3, message 3404.
-func KernelrpcMachPortsLookup3[P comparable](c rpc.Caller[P], targetTask P) (port1 P, port2 P, port3 P, kr mach.KernReturn) {
+func KernelrpcMachPortsLookup3[P comparable](c rpc.Caller[P], targetTask P) (port1 P, port2 P, port3 P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3404, Dest: targetTask, DestDisposition: mach.CopySend}
 	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeKernelrpcMachPortsLookup3Reply)
 	if kr != 0 {
@@ -129,7 +131,8 @@ var shapeTaskInfoRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeTaskInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 392}
 
 // TaskInfo calls the routine task_info, message 3405.
-func TaskInfo[P comparable](c rpc.Caller[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn) {
+func TaskInfo[P comparable](c rpc.Caller[P], targetTask P, flavor int32,
+	taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3405, Dest: targetTask, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -163,7 +166,8 @@ var shapeTaskSetInfoRequest = rpc.Shape{NDR: true, Min: 16, Max: 392}
 var shapeTaskSetInfoReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetInfo calls the routine task_set_info, message 3406.
-func TaskSetInfo[P comparable](c rpc.Caller[P], targetTask P, flavor int32, taskInfoIn []int32) (kr mach.KernReturn) {
+func TaskSetInfo[P comparable](c rpc.Caller[P], targetTask P, flavor int32,
+	taskInfoIn []int32) (kr mach.KernReturn) {
 	if len(taskInfoIn) > 94 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -207,7 +211,8 @@ var shapeTaskGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // TaskGetSpecialPort calls the routine task_get_special_port, message 3409.
-func TaskGetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32) (specialPort P, kr mach.KernReturn) {
+func TaskGetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32) (specialPort P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3409, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(whichPort))
@@ -233,7 +238,8 @@ var shapeTaskSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeTaskSetSpecialPortReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetSpecialPort calls the routine task_set_special_port, message 3410.
-func TaskSetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32, specialPort P) (kr mach.KernReturn) {
+func TaskSetSpecialPort[P comparable](c rpc.Caller[P], task P, whichPort int32,
+	specialPort P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3410, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(specialPort, mach.CopySend)
@@ -273,7 +279,8 @@ var shapeThreadCreateRunningReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // ThreadCreateRunning calls the routine thread_create_running, message 3412.
-func ThreadCreateRunning[P comparable](c rpc.Caller[P], parentTask P, flavor int32, newState []uint32) (childAct P, kr mach.KernReturn) {
+func ThreadCreateRunning[P comparable](c rpc.Caller[P], parentTask P, flavor int32,
+	newState []uint32) (childAct P, kr mach.KernReturn) {
 	if len(newState) > 1296 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -308,7 +315,8 @@ var shapeTaskSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeTaskSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetExceptionPorts calls the routine task_set_exception_ports, message 3413.
-func TaskSetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func TaskSetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3413, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -327,7 +335,8 @@ var shapeTaskGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // TaskGetExceptionPorts calls the routine task_get_exception_ports, message 3414.
-func TaskGetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func TaskGetExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3414, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(exceptionMask))
@@ -381,7 +390,9 @@ var shapeTaskSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // TaskSwapExceptionPorts calls the routine task_swap_exception_ports, message 3415.
-func TaskSwapExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func TaskSwapExceptionPorts[P comparable](c rpc.Caller[P], task P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3415, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -437,7 +448,8 @@ var shapeSemaphoreCreateReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // SemaphoreCreate calls the routine semaphore_create, message 3418.
-func SemaphoreCreate[P comparable](c rpc.Caller[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn) {
+func SemaphoreCreate[P comparable](c rpc.Caller[P], task P, policy int32, value int32) (semaphore P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3418, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(policy))
@@ -476,7 +488,8 @@ var shapeTaskGetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeTaskGetStateReply = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 
 // TaskGetState calls the routine task_get_state, message 3433.
-func TaskGetState[P comparable](c rpc.Caller[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func TaskGetState[P comparable](c rpc.Caller[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3433, Dest: task, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -510,7 +523,8 @@ var shapeTaskSetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 var shapeTaskSetStateReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskSetState calls the routine task_set_state, message 3434.
-func TaskSetState[P comparable](c rpc.Caller[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func TaskSetState[P comparable](c rpc.Caller[P], task P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if len(newState) > 1296 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -670,7 +684,8 @@ var shapeTaskIdentityTokenGetTaskPortReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // TaskIdentityTokenGetTaskPort calls the routine task_identity_token_get_task_port, message 3458.
-func TaskIdentityTokenGetTaskPort[P comparable](c rpc.Caller[P], token P, flavor int32) (taskPort P, kr mach.KernReturn) {
+func TaskIdentityTokenGetTaskPort[P comparable](c rpc.Caller[P], token P, flavor int32) (taskPort P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3458, Dest: token, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(flavor))
@@ -694,7 +709,8 @@ var shapeTaskGetExceptionPortsInfoRequest = rpc.Shape{NDR: true, Min: 12, Max: 1
 var shapeTaskGetExceptionPortsInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 656}
 
 // TaskGetExceptionPortsInfo calls the routine task_get_exception_ports_info, message 3460.
-func TaskGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func TaskGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionMask int32) (masks []int32,
+	oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3460, Dest: port, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(exceptionMask))
@@ -746,7 +762,9 @@ var shapeTaskRegisterHardenedExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Wa
 var shapeTaskRegisterHardenedExceptionHandlerReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // TaskRegisterHardenedExceptionHandler calls the routine task_register_hardened_exception_handler, message 3465.
-func TaskRegisterHardenedExceptionHandler[P comparable](c rpc.Caller[P], task P, signedPcKey uint32, exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn) {
+func TaskRegisterHardenedExceptionHandler[P comparable](c rpc.Caller[P], task P, signedPcKey uint32,
+	exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32,
+	newExceptionPort P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3465, Dest: task, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newExceptionPort, mach.CopySend)
@@ -771,7 +789,8 @@ type Server[P comparable] interface {
 	// KernelrpcMachPortsLookup3 serves _kernelrpc_mach_ports_lookup3.
 	KernelrpcMachPortsLookup3(req *rpc.Message[P], targetTask P) (port1 P, port2 P, port3 P, kr mach.KernReturn)
 	// TaskInfo serves task_info.
-	TaskInfo(req *rpc.Message[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn)
+	TaskInfo(req *rpc.Message[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32,
+		kr mach.KernReturn)
 	// TaskSetInfo serves task_set_info.
 	TaskSetInfo(req *rpc.Message[P], targetTask P, flavor int32, taskInfoIn []int32) (kr mach.KernReturn)
 	// TaskSuspend serves task_suspend.
@@ -785,19 +804,25 @@ type Server[P comparable] interface {
 	// ThreadCreate serves thread_create.
 	ThreadCreate(req *rpc.Message[P], parentTask P) (childAct P, kr mach.KernReturn)
 	// ThreadCreateRunning serves thread_create_running.
-	ThreadCreateRunning(req *rpc.Message[P], parentTask P, flavor int32, newState []uint32) (childAct P, kr mach.KernReturn)
+	ThreadCreateRunning(req *rpc.Message[P], parentTask P, flavor int32, newState []uint32) (childAct P,
+		kr mach.KernReturn)
 	// TaskSetExceptionPorts serves task_set_exception_ports.
-	TaskSetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
+	TaskSetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
 	// TaskGetExceptionPorts serves task_get_exception_ports.
-	TaskGetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	TaskGetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P,
+		oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
 	// TaskSwapExceptionPorts serves task_swap_exception_ports.
-	TaskSwapExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	TaskSwapExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
 	// SemaphoreCreate serves semaphore_create.
 	SemaphoreCreate(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn)
 	// SemaphoreDestroy serves semaphore_destroy.
 	SemaphoreDestroy(req *rpc.Message[P], task P, semaphore P) (kr mach.KernReturn)
 	// TaskGetState serves task_get_state.
-	TaskGetState(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
+	TaskGetState(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
 	// TaskSetState serves task_set_state.
 	TaskSetState(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
 	// TaskSuspend2 serves task_suspend2.
@@ -817,43 +842,59 @@ type Server[P comparable] interface {
 	// TaskIdentityTokenGetTaskPort serves task_identity_token_get_task_port.
 	TaskIdentityTokenGetTaskPort(req *rpc.Message[P], token P, flavor int32) (taskPort P, kr mach.KernReturn)
 	// TaskGetExceptionPortsInfo serves task_get_exception_ports_info.
-	TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
+		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
 	// TaskRegisterHardenedExceptionHandler serves task_register_hardened_exception_handler.
-	TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32, exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn)
+	TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32, exceptionsAllowed int32,
+		behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoTaskTerminate                        func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
-	DoTaskThreads                          func(req *rpc.Message[P], targetTask P) (actList []P, kr mach.KernReturn)
-	DoKernelrpcMachPortsRegister3          func(req *rpc.Message[P], targetTask P, port1 P, port2 P, port3 P) (kr mach.KernReturn)
-	DoKernelrpcMachPortsLookup3            func(req *rpc.Message[P], targetTask P) (port1 P, port2 P, port3 P, kr mach.KernReturn)
-	DoTaskInfo                             func(req *rpc.Message[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn)
-	DoTaskSetInfo                          func(req *rpc.Message[P], targetTask P, flavor int32, taskInfoIn []int32) (kr mach.KernReturn)
-	DoTaskSuspend                          func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
-	DoTaskResume                           func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
-	DoTaskGetSpecialPort                   func(req *rpc.Message[P], task P, whichPort int32) (specialPort P, kr mach.KernReturn)
-	DoTaskSetSpecialPort                   func(req *rpc.Message[P], task P, whichPort int32, specialPort P) (kr mach.KernReturn)
-	DoThreadCreate                         func(req *rpc.Message[P], parentTask P) (childAct P, kr mach.KernReturn)
-	DoThreadCreateRunning                  func(req *rpc.Message[P], parentTask P, flavor int32, newState []uint32) (childAct P, kr mach.KernReturn)
-	DoTaskSetExceptionPorts                func(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
-	DoTaskGetExceptionPorts                func(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoTaskSwapExceptionPorts               func(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoSemaphoreCreate                      func(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn)
-	DoSemaphoreDestroy                     func(req *rpc.Message[P], task P, semaphore P) (kr mach.KernReturn)
-	DoTaskGetState                         func(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
-	DoTaskSetState                         func(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
-	DoTaskSuspend2                         func(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn)
-	DoTaskResume2                          func(req *rpc.Message[P], suspendToken P) (kr mach.KernReturn)
-	DoTaskGenerateCorpse                   func(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn)
-	DoTaskGetExcGuardBehavior              func(req *rpc.Message[P], task P) (behavior uint32, kr mach.KernReturn)
-	DoTaskSetExcGuardBehavior              func(req *rpc.Message[P], task P, behavior uint32) (kr mach.KernReturn)
-	DoKernelrpcMachTaskIsSelf              func(req *rpc.Message[P], task P) (isSelf int32, kr mach.KernReturn)
-	DoTaskCreateIdentityToken              func(req *rpc.Message[P], task P) (token P, kr mach.KernReturn)
-	DoTaskIdentityTokenGetTaskPort         func(req *rpc.Message[P], token P, flavor int32) (taskPort P, kr mach.KernReturn)
-	DoTaskGetExceptionPortsInfo            func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoTaskRegisterHardenedExceptionHandler func(req *rpc.Message[P], task P, signedPcKey uint32, exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn)
+	DoTaskTerminate               func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
+	DoTaskThreads                 func(req *rpc.Message[P], targetTask P) (actList []P, kr mach.KernReturn)
+	DoKernelrpcMachPortsRegister3 func(req *rpc.Message[P], targetTask P, port1 P, port2 P,
+		port3 P) (kr mach.KernReturn)
+	DoKernelrpcMachPortsLookup3 func(req *rpc.Message[P], targetTask P) (port1 P, port2 P, port3 P,
+		kr mach.KernReturn)
+	DoTaskInfo func(req *rpc.Message[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32,
+		kr mach.KernReturn)
+	DoTaskSetInfo         func(req *rpc.Message[P], targetTask P, flavor int32, taskInfoIn []int32) (kr mach.KernReturn)
+	DoTaskSuspend         func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
+	DoTaskResume          func(req *rpc.Message[P], targetTask P) (kr mach.KernReturn)
+	DoTaskGetSpecialPort  func(req *rpc.Message[P], task P, whichPort int32) (specialPort P, kr mach.KernReturn)
+	DoTaskSetSpecialPort  func(req *rpc.Message[P], task P, whichPort int32, specialPort P) (kr mach.KernReturn)
+	DoThreadCreate        func(req *rpc.Message[P], parentTask P) (childAct P, kr mach.KernReturn)
+	DoThreadCreateRunning func(req *rpc.Message[P], parentTask P, flavor int32, newState []uint32) (childAct P,
+		kr mach.KernReturn)
+	DoTaskSetExceptionPorts func(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
+	DoTaskGetExceptionPorts func(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P,
+		oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoTaskSwapExceptionPorts func(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
+	DoSemaphoreCreate func(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P,
+		kr mach.KernReturn)
+	DoSemaphoreDestroy func(req *rpc.Message[P], task P, semaphore P) (kr mach.KernReturn)
+	DoTaskGetState     func(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
+	DoTaskSetState                 func(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
+	DoTaskSuspend2                 func(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn)
+	DoTaskResume2                  func(req *rpc.Message[P], suspendToken P) (kr mach.KernReturn)
+	DoTaskGenerateCorpse           func(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn)
+	DoTaskGetExcGuardBehavior      func(req *rpc.Message[P], task P) (behavior uint32, kr mach.KernReturn)
+	DoTaskSetExcGuardBehavior      func(req *rpc.Message[P], task P, behavior uint32) (kr mach.KernReturn)
+	DoKernelrpcMachTaskIsSelf      func(req *rpc.Message[P], task P) (isSelf int32, kr mach.KernReturn)
+	DoTaskCreateIdentityToken      func(req *rpc.Message[P], task P) (token P, kr mach.KernReturn)
+	DoTaskIdentityTokenGetTaskPort func(req *rpc.Message[P], token P, flavor int32) (taskPort P,
+		kr mach.KernReturn)
+	DoTaskGetExceptionPortsInfo func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
+		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoTaskRegisterHardenedExceptionHandler func(req *rpc.Message[P], task P, signedPcKey uint32,
+		exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32,
+		newExceptionPort P) (kr mach.KernReturn)
 }
 
 // TaskTerminate implements Server.
@@ -875,7 +916,8 @@ func (f *Funcs[P]) TaskThreads(req *rpc.Message[P], targetTask P) (actList []P, 
 }
 
 // KernelrpcMachPortsRegister3 implements Server.
-func (f *Funcs[P]) KernelrpcMachPortsRegister3(req *rpc.Message[P], targetTask P, port1 P, port2 P, port3 P) (kr mach.KernReturn) {
+func (f *Funcs[P]) KernelrpcMachPortsRegister3(req *rpc.Message[P], targetTask P, port1 P, port2 P,
+	port3 P) (kr mach.KernReturn) {
 	if f.DoKernelrpcMachPortsRegister3 == nil {
 		kr = mach.MigBadID
 		return
@@ -884,7 +926,8 @@ func (f *Funcs[P]) KernelrpcMachPortsRegister3(req *rpc.Message[P], targetTask P
 }
 
 // KernelrpcMachPortsLookup3 implements Server.
-func (f *Funcs[P]) KernelrpcMachPortsLookup3(req *rpc.Message[P], targetTask P) (port1 P, port2 P, port3 P, kr mach.KernReturn) {
+func (f *Funcs[P]) KernelrpcMachPortsLookup3(req *rpc.Message[P], targetTask P) (port1 P, port2 P, port3 P,
+	kr mach.KernReturn) {
 	if f.DoKernelrpcMachPortsLookup3 == nil {
 		kr = mach.MigBadID
 		return
@@ -893,7 +936,8 @@ func (f *Funcs[P]) KernelrpcMachPortsLookup3(req *rpc.Message[P], targetTask P) 
 }
 
 // TaskInfo implements Server.
-func (f *Funcs[P]) TaskInfo(req *rpc.Message[P], targetTask P, flavor int32, taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskInfo(req *rpc.Message[P], targetTask P, flavor int32,
+	taskInfoOutRoom uint32) (taskInfoOut []int32, kr mach.KernReturn) {
 	if f.DoTaskInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -902,7 +946,8 @@ func (f *Funcs[P]) TaskInfo(req *rpc.Message[P], targetTask P, flavor int32, tas
 }
 
 // TaskSetInfo implements Server.
-func (f *Funcs[P]) TaskSetInfo(req *rpc.Message[P], targetTask P, flavor int32, taskInfoIn []int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) TaskSetInfo(req *rpc.Message[P], targetTask P, flavor int32,
+	taskInfoIn []int32) (kr mach.KernReturn) {
 	if f.DoTaskSetInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -929,7 +974,8 @@ func (f *Funcs[P]) TaskResume(req *rpc.Message[P], targetTask P) (kr mach.KernRe
 }
 
 // TaskGetSpecialPort implements Server.
-func (f *Funcs[P]) TaskGetSpecialPort(req *rpc.Message[P], task P, whichPort int32) (specialPort P, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskGetSpecialPort(req *rpc.Message[P], task P, whichPort int32) (specialPort P,
+	kr mach.KernReturn) {
 	if f.DoTaskGetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -938,7 +984,8 @@ func (f *Funcs[P]) TaskGetSpecialPort(req *rpc.Message[P], task P, whichPort int
 }
 
 // TaskSetSpecialPort implements Server.
-func (f *Funcs[P]) TaskSetSpecialPort(req *rpc.Message[P], task P, whichPort int32, specialPort P) (kr mach.KernReturn) {
+func (f *Funcs[P]) TaskSetSpecialPort(req *rpc.Message[P], task P, whichPort int32,
+	specialPort P) (kr mach.KernReturn) {
 	if f.DoTaskSetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -956,7 +1003,8 @@ func (f *Funcs[P]) ThreadCreate(req *rpc.Message[P], parentTask P) (childAct P, 
 }
 
 // ThreadCreateRunning implements Server.
-func (f *Funcs[P]) ThreadCreateRunning(req *rpc.Message[P], parentTask P, flavor int32, newState []uint32) (childAct P, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadCreateRunning(req *rpc.Message[P], parentTask P, flavor int32,
+	newState []uint32) (childAct P, kr mach.KernReturn) {
 	if f.DoThreadCreateRunning == nil {
 		kr = mach.MigBadID
 		return
@@ -965,7 +1013,8 @@ func (f *Funcs[P]) ThreadCreateRunning(req *rpc.Message[P], parentTask P, flavor
 }
 
 // TaskSetExceptionPorts implements Server.
-func (f *Funcs[P]) TaskSetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) TaskSetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	if f.DoTaskSetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -974,7 +1023,8 @@ func (f *Funcs[P]) TaskSetExceptionPorts(req *rpc.Message[P], task P, exceptionM
 }
 
 // TaskGetExceptionPorts implements Server.
-func (f *Funcs[P]) TaskGetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskGetExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	if f.DoTaskGetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -983,7 +1033,9 @@ func (f *Funcs[P]) TaskGetExceptionPorts(req *rpc.Message[P], task P, exceptionM
 }
 
 // TaskSwapExceptionPorts implements Server.
-func (f *Funcs[P]) TaskSwapExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskSwapExceptionPorts(req *rpc.Message[P], task P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	if f.DoTaskSwapExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -992,7 +1044,8 @@ func (f *Funcs[P]) TaskSwapExceptionPorts(req *rpc.Message[P], task P, exception
 }
 
 // SemaphoreCreate implements Server.
-func (f *Funcs[P]) SemaphoreCreate(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn) {
+func (f *Funcs[P]) SemaphoreCreate(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P,
+	kr mach.KernReturn) {
 	if f.DoSemaphoreCreate == nil {
 		kr = mach.MigBadID
 		return
@@ -1010,7 +1063,8 @@ func (f *Funcs[P]) SemaphoreDestroy(req *rpc.Message[P], task P, semaphore P) (k
 }
 
 // TaskGetState implements Server.
-func (f *Funcs[P]) TaskGetState(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskGetState(req *rpc.Message[P], task P, flavor int32,
+	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
 	if f.DoTaskGetState == nil {
 		kr = mach.MigBadID
 		return
@@ -1019,7 +1073,8 @@ func (f *Funcs[P]) TaskGetState(req *rpc.Message[P], task P, flavor int32, oldSt
 }
 
 // TaskSetState implements Server.
-func (f *Funcs[P]) TaskSetState(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) TaskSetState(req *rpc.Message[P], task P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if f.DoTaskSetState == nil {
 		kr = mach.MigBadID
 		return
@@ -1091,7 +1146,8 @@ func (f *Funcs[P]) TaskCreateIdentityToken(req *rpc.Message[P], task P) (token P
 }
 
 // TaskIdentityTokenGetTaskPort implements Server.
-func (f *Funcs[P]) TaskIdentityTokenGetTaskPort(req *rpc.Message[P], token P, flavor int32) (taskPort P, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskIdentityTokenGetTaskPort(req *rpc.Message[P], token P, flavor int32) (taskPort P,
+	kr mach.KernReturn) {
 	if f.DoTaskIdentityTokenGetTaskPort == nil {
 		kr = mach.MigBadID
 		return
@@ -1100,7 +1156,8 @@ func (f *Funcs[P]) TaskIdentityTokenGetTaskPort(req *rpc.Message[P], token P, fl
 }
 
 // TaskGetExceptionPortsInfo implements Server.
-func (f *Funcs[P]) TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
+	oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	if f.DoTaskGetExceptionPortsInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -1109,12 +1166,15 @@ func (f *Funcs[P]) TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, except
 }
 
 // TaskRegisterHardenedExceptionHandler implements Server.
-func (f *Funcs[P]) TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32, exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn) {
+func (f *Funcs[P]) TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32,
+	exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32,
+	newExceptionPort P) (kr mach.KernReturn) {
 	if f.DoTaskRegisterHardenedExceptionHandler == nil {
 		kr = mach.MigBadID
 		return
 	}
-	return f.DoTaskRegisterHardenedExceptionHandler(req, task, signedPcKey, exceptionsAllowed, behaviorsAllowed, flavorsAllowed, newExceptionPort)
+	return f.DoTaskRegisterHardenedExceptionHandler(req, task, signedPcKey, exceptionsAllowed, behaviorsAllowed,
+		flavorsAllowed, newExceptionPort)
 }
 
 // Serve serves a request and returns the reply with its code, MIG_BAD_ID for a message of another subsystem.
@@ -1213,7 +1273,8 @@ func serveTaskThreads[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr m
 	return 0
 }
 
-func serveKernelrpcMachPortsRegister3[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveKernelrpcMachPortsRegister3[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeKernelrpcMachPortsRegister3Request); kr != 0 {
 		return kr
 	}
@@ -1432,7 +1493,8 @@ func serveTaskGetExceptionPorts[P comparable](s Server[P], req, rep *rpc.Message
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskGetExceptionPorts(req, req.Dest, exceptionMask)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskGetExceptionPorts(req, req.Dest,
+		exceptionMask)
 	if kr != 0 {
 		return kr
 	}
@@ -1493,7 +1555,8 @@ func serveTaskSwapExceptionPorts[P comparable](s Server[P], req, rep *rpc.Messag
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskSwapExceptionPorts(req, req.Dest, exceptionMask, newPort, behavior, newFlavor)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskSwapExceptionPorts(req, req.Dest,
+		exceptionMask, newPort, behavior, newFlavor)
 	if kr != 0 {
 		return kr
 	}
@@ -1723,7 +1786,8 @@ func serveTaskCreateIdentityToken[P comparable](s Server[P], req, rep *rpc.Messa
 	return 0
 }
 
-func serveTaskIdentityTokenGetTaskPort[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveTaskIdentityTokenGetTaskPort[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeTaskIdentityTokenGetTaskPortRequest); kr != 0 {
 		return kr
 	}
@@ -1753,7 +1817,8 @@ func serveTaskGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.Mes
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersInfoOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskGetExceptionPortsInfo(req, req.Dest, exceptionMask)
+	masksOut, oldHandlersInfoOut, oldBehaviorsOut, oldFlavorsOut, kr := s.TaskGetExceptionPortsInfo(req, req.Dest,
+		exceptionMask)
 	if kr != 0 {
 		return kr
 	}
@@ -1794,7 +1859,8 @@ func serveTaskGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.Mes
 	return 0
 }
 
-func serveTaskRegisterHardenedExceptionHandler[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveTaskRegisterHardenedExceptionHandler[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeTaskRegisterHardenedExceptionHandlerRequest); kr != 0 {
 		return kr
 	}
@@ -1812,7 +1878,8 @@ func serveTaskRegisterHardenedExceptionHandler[P comparable](s Server[P], req, r
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	kr = s.TaskRegisterHardenedExceptionHandler(req, req.Dest, signedPcKey, exceptionsAllowed, behaviorsAllowed, flavorsAllowed, newExceptionPort)
+	kr = s.TaskRegisterHardenedExceptionHandler(req, req.Dest, signedPcKey, exceptionsAllowed, behaviorsAllowed,
+		flavorsAllowed, newExceptionPort)
 	if kr == 0 {
 		req.Take(0, 1)
 	}

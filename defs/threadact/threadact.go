@@ -47,7 +47,8 @@ var shapeActGetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeActGetStateReply = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 
 // ActGetState calls the routine act_get_state, message 3601.
-func ActGetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func ActGetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32,
+	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3601, Dest: targetAct, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -81,7 +82,8 @@ var shapeActSetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 var shapeActSetStateReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ActSetState calls the routine act_set_state, message 3602.
-func ActSetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func ActSetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if len(newState) > 1296 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -103,7 +105,8 @@ var shapeThreadGetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeThreadGetStateReply = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 
 // ThreadGetState calls the routine thread_get_state, message 3603.
-func ThreadGetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func ThreadGetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32,
+	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3603, Dest: targetAct, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -137,7 +140,8 @@ var shapeThreadSetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 var shapeThreadSetStateReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadSetState calls the routine thread_set_state, message 3604.
-func ThreadSetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func ThreadSetState[P comparable](c rpc.Caller[P], targetAct P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if len(newState) > 1296 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -211,7 +215,8 @@ var shapeThreadGetSpecialPortReply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // ThreadGetSpecialPort calls the routine thread_get_special_port, message 3610.
-func ThreadGetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int32) (specialPort P, kr mach.KernReturn) {
+func ThreadGetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int32) (specialPort P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3610, Dest: thrAct, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(whichPort))
@@ -237,7 +242,8 @@ var shapeThreadSetSpecialPortRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeThreadSetSpecialPortReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadSetSpecialPort calls the routine thread_set_special_port, message 3611.
-func ThreadSetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int32, specialPort P) (kr mach.KernReturn) {
+func ThreadSetSpecialPort[P comparable](c rpc.Caller[P], thrAct P, whichPort int32,
+	specialPort P) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3611, Dest: thrAct, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(specialPort, mach.CopySend)
@@ -252,7 +258,8 @@ var shapeThreadInfoRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeThreadInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 144}
 
 // ThreadInfo calls the routine thread_info, message 3612.
-func ThreadInfo[P comparable](c rpc.Caller[P], targetAct P, flavor int32, threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn) {
+func ThreadInfo[P comparable](c rpc.Caller[P], targetAct P, flavor int32,
+	threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3612, Dest: targetAct, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(16)
 	w.Uint32(uint32(flavor))
@@ -288,7 +295,8 @@ var shapeThreadSetExceptionPortsRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeThreadSetExceptionPortsReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadSetExceptionPorts calls the routine thread_set_exception_ports, message 3613.
-func ThreadSetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func ThreadSetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3613, Dest: thread, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -307,7 +315,8 @@ var shapeThreadGetExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // ThreadGetExceptionPorts calls the routine thread_get_exception_ports, message 3614.
-func ThreadGetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func ThreadGetExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3614, Dest: thread, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(exceptionMask))
@@ -361,7 +370,9 @@ var shapeThreadSwapExceptionPortsReply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 12, Max: 396}
 
 // ThreadSwapExceptionPorts calls the routine thread_swap_exception_ports, message 3615.
-func ThreadSwapExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func ThreadSwapExceptionPorts[P comparable](c rpc.Caller[P], thread P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3615, Dest: thread, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(newPort, mach.CopySend)
@@ -415,7 +426,8 @@ var shapeThreadPolicySetRequest = rpc.Shape{NDR: true, Min: 16, Max: 80}
 var shapeThreadPolicySetReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadPolicySet calls the routine thread_policy_set, message 3617.
-func ThreadPolicySet[P comparable](c rpc.Caller[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn) {
+func ThreadPolicySet[P comparable](c rpc.Caller[P], thread P, flavor uint32,
+	policyInfo []int32) (kr mach.KernReturn) {
 	if len(policyInfo) > 16 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -437,7 +449,8 @@ var shapeThreadPolicyGetRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
 var shapeThreadPolicyGetReply = rpc.Shape{NDR: true, Min: 20, Max: 84}
 
 // ThreadPolicyGet calls the routine thread_policy_get, message 3618.
-func ThreadPolicyGet[P comparable](c rpc.Caller[P], thread P, flavor uint32, policyInfoRoom uint32, getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
+func ThreadPolicyGet[P comparable](c rpc.Caller[P], thread P, flavor uint32, policyInfoRoom uint32,
+	getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3618, Dest: thread, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(20)
 	w.Uint32(flavor)
@@ -474,7 +487,8 @@ var shapeThreadConvertThreadStateRequest = rpc.Shape{NDR: true, Min: 24, Max: 52
 var shapeThreadConvertThreadStateReply = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 
 // ThreadConvertThreadState calls the routine thread_convert_thread_state, message 3628.
-func ThreadConvertThreadState[P comparable](c rpc.Caller[P], thread P, direction int32, flavor int32, inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn) {
+func ThreadConvertThreadState[P comparable](c rpc.Caller[P], thread P, direction int32, flavor int32,
+	inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn) {
 	if len(inState) > 1296 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -518,7 +532,8 @@ var shapeThreadGetExceptionPortsInfoRequest = rpc.Shape{NDR: true, Min: 12, Max:
 var shapeThreadGetExceptionPortsInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 656}
 
 // ThreadGetExceptionPortsInfo calls the routine thread_get_exception_ports_info, message 3630.
-func ThreadGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func ThreadGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionMask int32) (masks []int32,
+	oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3630, Dest: port, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(12)
 	w.Uint32(uint32(exceptionMask))
@@ -570,7 +585,8 @@ var shapeThreadAdoptExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{
 var shapeThreadAdoptExceptionHandlerReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
 // ThreadAdoptExceptionHandler calls the routine thread_adopt_exception_handler, message 3631.
-func ThreadAdoptExceptionHandler[P comparable](c rpc.Caller[P], thread P, excPort P, excMask int32, behaviorMask int32, flavorMask int32) (kr mach.KernReturn) {
+func ThreadAdoptExceptionHandler[P comparable](c rpc.Caller[P], thread P, excPort P, excMask int32,
+	behaviorMask int32, flavorMask int32) (kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 3631, Dest: thread, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(excPort, mach.CopySend)
@@ -588,11 +604,13 @@ type Server[P comparable] interface {
 	// ThreadTerminate serves thread_terminate.
 	ThreadTerminate(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
 	// ActGetState serves act_get_state.
-	ActGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
+	ActGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
 	// ActSetState serves act_set_state.
 	ActSetState(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
 	// ThreadGetState serves thread_get_state.
-	ThreadGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
+	ThreadGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
 	// ThreadSetState serves thread_set_state.
 	ThreadSetState(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
 	// ThreadSuspend serves thread_suspend.
@@ -610,49 +628,69 @@ type Server[P comparable] interface {
 	// ThreadSetSpecialPort serves thread_set_special_port.
 	ThreadSetSpecialPort(req *rpc.Message[P], thrAct P, whichPort int32, specialPort P) (kr mach.KernReturn)
 	// ThreadInfo serves thread_info.
-	ThreadInfo(req *rpc.Message[P], targetAct P, flavor int32, threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn)
+	ThreadInfo(req *rpc.Message[P], targetAct P, flavor int32, threadInfoOutRoom uint32) (threadInfoOut []int32,
+		kr mach.KernReturn)
 	// ThreadSetExceptionPorts serves thread_set_exception_ports.
-	ThreadSetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
+	ThreadSetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
 	// ThreadGetExceptionPorts serves thread_get_exception_ports.
-	ThreadGetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	ThreadGetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P,
+		oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
 	// ThreadSwapExceptionPorts serves thread_swap_exception_ports.
-	ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
 	// ThreadPolicySet serves thread_policy_set.
 	ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
 	// ThreadPolicyGet serves thread_policy_get.
-	ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32, getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32,
+		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
 	// ThreadConvertThreadState serves thread_convert_thread_state.
-	ThreadConvertThreadState(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
+	ThreadConvertThreadState(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32,
+		outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
 	// ThreadGetExceptionPortsInfo serves thread_get_exception_ports_info.
-	ThreadGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	ThreadGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
+		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
 	// ThreadAdoptExceptionHandler serves thread_adopt_exception_handler.
-	ThreadAdoptExceptionHandler(req *rpc.Message[P], thread P, excPort P, excMask int32, behaviorMask int32, flavorMask int32) (kr mach.KernReturn)
+	ThreadAdoptExceptionHandler(req *rpc.Message[P], thread P, excPort P, excMask int32, behaviorMask int32,
+		flavorMask int32) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoThreadTerminate             func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
-	DoActGetState                 func(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
-	DoActSetState                 func(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
-	DoThreadGetState              func(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn)
-	DoThreadSetState              func(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
-	DoThreadSuspend               func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
-	DoThreadResume                func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
-	DoThreadAbort                 func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
-	DoThreadAbortSafely           func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
-	DoThreadDepressAbort          func(req *rpc.Message[P], thread P) (kr mach.KernReturn)
-	DoThreadGetSpecialPort        func(req *rpc.Message[P], thrAct P, whichPort int32) (specialPort P, kr mach.KernReturn)
-	DoThreadSetSpecialPort        func(req *rpc.Message[P], thrAct P, whichPort int32, specialPort P) (kr mach.KernReturn)
-	DoThreadInfo                  func(req *rpc.Message[P], targetAct P, flavor int32, threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn)
-	DoThreadSetExceptionPorts     func(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn)
-	DoThreadGetExceptionPorts     func(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoThreadSwapExceptionPorts    func(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoThreadPolicySet             func(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
-	DoThreadPolicyGet             func(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32, getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
-	DoThreadConvertThreadState    func(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
-	DoThreadGetExceptionPortsInfo func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
-	DoThreadAdoptExceptionHandler func(req *rpc.Message[P], thread P, excPort P, excMask int32, behaviorMask int32, flavorMask int32) (kr mach.KernReturn)
+	DoThreadTerminate func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
+	DoActGetState     func(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
+	DoActSetState    func(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
+	DoThreadGetState func(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+		kr mach.KernReturn)
+	DoThreadSetState       func(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn)
+	DoThreadSuspend        func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
+	DoThreadResume         func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
+	DoThreadAbort          func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
+	DoThreadAbortSafely    func(req *rpc.Message[P], targetAct P) (kr mach.KernReturn)
+	DoThreadDepressAbort   func(req *rpc.Message[P], thread P) (kr mach.KernReturn)
+	DoThreadGetSpecialPort func(req *rpc.Message[P], thrAct P, whichPort int32) (specialPort P, kr mach.KernReturn)
+	DoThreadSetSpecialPort func(req *rpc.Message[P], thrAct P, whichPort int32, specialPort P) (kr mach.KernReturn)
+	DoThreadInfo           func(req *rpc.Message[P], targetAct P, flavor int32,
+		threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn)
+	DoThreadSetExceptionPorts func(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (kr mach.KernReturn)
+	DoThreadGetExceptionPorts func(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32,
+		oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoThreadSwapExceptionPorts func(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
+		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+		kr mach.KernReturn)
+	DoThreadPolicySet func(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
+	DoThreadPolicyGet func(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32,
+		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	DoThreadConvertThreadState func(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32,
+		outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
+	DoThreadGetExceptionPortsInfo func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
+		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoThreadAdoptExceptionHandler func(req *rpc.Message[P], thread P, excPort P, excMask int32, behaviorMask int32,
+		flavorMask int32) (kr mach.KernReturn)
 }
 
 // ThreadTerminate implements Server.
@@ -665,7 +703,8 @@ func (f *Funcs[P]) ThreadTerminate(req *rpc.Message[P], targetAct P) (kr mach.Ke
 }
 
 // ActGetState implements Server.
-func (f *Funcs[P]) ActGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) ActGetState(req *rpc.Message[P], targetAct P, flavor int32,
+	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
 	if f.DoActGetState == nil {
 		kr = mach.MigBadID
 		return
@@ -674,7 +713,8 @@ func (f *Funcs[P]) ActGetState(req *rpc.Message[P], targetAct P, flavor int32, o
 }
 
 // ActSetState implements Server.
-func (f *Funcs[P]) ActSetState(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ActSetState(req *rpc.Message[P], targetAct P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if f.DoActSetState == nil {
 		kr = mach.MigBadID
 		return
@@ -683,7 +723,8 @@ func (f *Funcs[P]) ActSetState(req *rpc.Message[P], targetAct P, flavor int32, n
 }
 
 // ThreadGetState implements Server.
-func (f *Funcs[P]) ThreadGetState(req *rpc.Message[P], targetAct P, flavor int32, oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadGetState(req *rpc.Message[P], targetAct P, flavor int32,
+	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
 	if f.DoThreadGetState == nil {
 		kr = mach.MigBadID
 		return
@@ -692,7 +733,8 @@ func (f *Funcs[P]) ThreadGetState(req *rpc.Message[P], targetAct P, flavor int32
 }
 
 // ThreadSetState implements Server.
-func (f *Funcs[P]) ThreadSetState(req *rpc.Message[P], targetAct P, flavor int32, newState []uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadSetState(req *rpc.Message[P], targetAct P, flavor int32,
+	newState []uint32) (kr mach.KernReturn) {
 	if f.DoThreadSetState == nil {
 		kr = mach.MigBadID
 		return
@@ -746,7 +788,8 @@ func (f *Funcs[P]) ThreadDepressAbort(req *rpc.Message[P], thread P) (kr mach.Ke
 }
 
 // ThreadGetSpecialPort implements Server.
-func (f *Funcs[P]) ThreadGetSpecialPort(req *rpc.Message[P], thrAct P, whichPort int32) (specialPort P, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadGetSpecialPort(req *rpc.Message[P], thrAct P, whichPort int32) (specialPort P,
+	kr mach.KernReturn) {
 	if f.DoThreadGetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -755,7 +798,8 @@ func (f *Funcs[P]) ThreadGetSpecialPort(req *rpc.Message[P], thrAct P, whichPort
 }
 
 // ThreadSetSpecialPort implements Server.
-func (f *Funcs[P]) ThreadSetSpecialPort(req *rpc.Message[P], thrAct P, whichPort int32, specialPort P) (kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadSetSpecialPort(req *rpc.Message[P], thrAct P, whichPort int32,
+	specialPort P) (kr mach.KernReturn) {
 	if f.DoThreadSetSpecialPort == nil {
 		kr = mach.MigBadID
 		return
@@ -764,7 +808,8 @@ func (f *Funcs[P]) ThreadSetSpecialPort(req *rpc.Message[P], thrAct P, whichPort
 }
 
 // ThreadInfo implements Server.
-func (f *Funcs[P]) ThreadInfo(req *rpc.Message[P], targetAct P, flavor int32, threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadInfo(req *rpc.Message[P], targetAct P, flavor int32,
+	threadInfoOutRoom uint32) (threadInfoOut []int32, kr mach.KernReturn) {
 	if f.DoThreadInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -773,7 +818,8 @@ func (f *Funcs[P]) ThreadInfo(req *rpc.Message[P], targetAct P, flavor int32, th
 }
 
 // ThreadSetExceptionPorts implements Server.
-func (f *Funcs[P]) ThreadSetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadSetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (kr mach.KernReturn) {
 	if f.DoThreadSetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -782,7 +828,8 @@ func (f *Funcs[P]) ThreadSetExceptionPorts(req *rpc.Message[P], thread P, except
 }
 
 // ThreadGetExceptionPorts implements Server.
-func (f *Funcs[P]) ThreadGetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadGetExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32) (masks []int32,
+	oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
 	if f.DoThreadGetExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -791,7 +838,9 @@ func (f *Funcs[P]) ThreadGetExceptionPorts(req *rpc.Message[P], thread P, except
 }
 
 // ThreadSwapExceptionPorts implements Server.
-func (f *Funcs[P]) ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P,
+	behavior int32, newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	if f.DoThreadSwapExceptionPorts == nil {
 		kr = mach.MigBadID
 		return
@@ -800,7 +849,8 @@ func (f *Funcs[P]) ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, excep
 }
 
 // ThreadPolicySet implements Server.
-func (f *Funcs[P]) ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32,
+	policyInfo []int32) (kr mach.KernReturn) {
 	if f.DoThreadPolicySet == nil {
 		kr = mach.MigBadID
 		return
@@ -809,7 +859,8 @@ func (f *Funcs[P]) ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32,
 }
 
 // ThreadPolicyGet implements Server.
-func (f *Funcs[P]) ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32, getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32,
+	getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
 	if f.DoThreadPolicyGet == nil {
 		kr = mach.MigBadID
 		return
@@ -818,7 +869,8 @@ func (f *Funcs[P]) ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32,
 }
 
 // ThreadConvertThreadState implements Server.
-func (f *Funcs[P]) ThreadConvertThreadState(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadConvertThreadState(req *rpc.Message[P], thread P, direction int32, flavor int32,
+	inState []uint32, outStateRoom uint32) (outState []uint32, kr mach.KernReturn) {
 	if f.DoThreadConvertThreadState == nil {
 		kr = mach.MigBadID
 		return
@@ -827,7 +879,9 @@ func (f *Funcs[P]) ThreadConvertThreadState(req *rpc.Message[P], thread P, direc
 }
 
 // ThreadGetExceptionPortsInfo implements Server.
-func (f *Funcs[P]) ThreadGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadGetExceptionPortsInfo(req *rpc.Message[P], port P,
+	exceptionMask int32) (masks []int32, oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32,
+	kr mach.KernReturn) {
 	if f.DoThreadGetExceptionPortsInfo == nil {
 		kr = mach.MigBadID
 		return
@@ -836,7 +890,8 @@ func (f *Funcs[P]) ThreadGetExceptionPortsInfo(req *rpc.Message[P], port P, exce
 }
 
 // ThreadAdoptExceptionHandler implements Server.
-func (f *Funcs[P]) ThreadAdoptExceptionHandler(req *rpc.Message[P], thread P, excPort P, excMask int32, behaviorMask int32, flavorMask int32) (kr mach.KernReturn) {
+func (f *Funcs[P]) ThreadAdoptExceptionHandler(req *rpc.Message[P], thread P, excPort P, excMask int32,
+	behaviorMask int32, flavorMask int32) (kr mach.KernReturn) {
 	if f.DoThreadAdoptExceptionHandler == nil {
 		kr = mach.MigBadID
 		return
@@ -1152,7 +1207,8 @@ func serveThreadGetExceptionPorts[P comparable](s Server[P], req, rep *rpc.Messa
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadGetExceptionPorts(req, req.Dest, exceptionMask)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadGetExceptionPorts(req, req.Dest,
+		exceptionMask)
 	if kr != 0 {
 		return kr
 	}
@@ -1213,7 +1269,8 @@ func serveThreadSwapExceptionPorts[P comparable](s Server[P], req, rep *rpc.Mess
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadSwapExceptionPorts(req, req.Dest, exceptionMask, newPort, behavior, newFlavor)
+	masksOut, oldHandlersOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadSwapExceptionPorts(req, req.Dest,
+		exceptionMask, newPort, behavior, newFlavor)
 	if kr != 0 {
 		return kr
 	}
@@ -1352,7 +1409,8 @@ func serveThreadConvertThreadState[P comparable](s Server[P], req, rep *rpc.Mess
 	return 0
 }
 
-func serveThreadGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveThreadGetExceptionPortsInfo[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeThreadGetExceptionPortsInfoRequest); kr != 0 {
 		return kr
 	}
@@ -1362,7 +1420,8 @@ func serveThreadGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.M
 	if !r.Done() {
 		return mach.MigBadArguments
 	}
-	masksOut, oldHandlersInfoOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadGetExceptionPortsInfo(req, req.Dest, exceptionMask)
+	masksOut, oldHandlersInfoOut, oldBehaviorsOut, oldFlavorsOut, kr := s.ThreadGetExceptionPortsInfo(req,
+		req.Dest, exceptionMask)
 	if kr != 0 {
 		return kr
 	}
@@ -1403,7 +1462,8 @@ func serveThreadGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.M
 	return 0
 }
 
-func serveThreadAdoptExceptionHandler[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+func serveThreadAdoptExceptionHandler[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeThreadAdoptExceptionHandlerRequest); kr != 0 {
 		return kr
 	}

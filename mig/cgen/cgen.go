@@ -35,7 +35,8 @@ func Generate(i *model.Interface) ([]File, error) {
 	for _, r := range i.Routines() {
 		for _, a := range r.Args {
 			if t := a.Type; t.Elem != nil && t.Elem.OutOfLine {
-				return nil, fmt.Errorf("routine %s: argument %s: C code for arrays of out-of-line values cannot be written", r.Name, a.Name)
+				return nil, fmt.Errorf("routine %s: argument %s: C code for arrays of out-of-line values cannot be written",
+					r.Name, a.Name)
 			}
 		}
 	}

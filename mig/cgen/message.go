@@ -28,8 +28,10 @@ func (g *generator) fillDescriptors(P string, m *model.Message, x func(*model.Ar
 		switch {
 		case d.Kind == model.PortsDescriptor:
 			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
-			g.p("\t%s.address = (void *)(uintptr_t)%s;\n\t%s.deallocate = %s;\n\t%s.copy = MACH_MSG_VIRTUAL_COPY;", at, x(a), at, free, at)
-			g.p("\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_OOL_PORTS_DESCRIPTOR;\n\t%s.count = %s;", at, disp, at, at, n)
+			g.p("\t%s.address = (void *)(uintptr_t)%s;\n\t%s.deallocate = %s;\n\t%s.copy = MACH_MSG_VIRTUAL_COPY;", at, x(a),
+				at, free, at)
+			g.p("\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_OOL_PORTS_DESCRIPTOR;\n\t%s.count = %s;", at, disp,
+				at, at, n)
 		case d.Kind == model.MemoryDescriptor:
 			size := fmt.Sprint(t.Size())
 			if t.Shape == model.VarArray {
@@ -44,7 +46,8 @@ func (g *generator) fillDescriptors(P string, m *model.Message, x func(*model.Ar
 			g.p("\t%s.type = MACH_MSG_OOL_DESCRIPTOR;\n\t%s.size = (mach_msg_size_t)(%s);", at, at, size)
 		case t.Shape == model.Scalar:
 			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
-			g.p("\t%s.name = (mach_port_t)%s;\n\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_PORT_DESCRIPTOR;", at, x(a), at, disp, at)
+			g.p("\t%s.name = (mach_port_t)%s;\n\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_PORT_DESCRIPTOR;", at,
+				x(a), at, disp, at)
 		default:
 			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
 			g.p("\tfor (unsigned _i = 0; _i < %d; _i++) {", d.N)

@@ -24,10 +24,13 @@ func (g *generator) serverHeader() {
 	for _, r := range g.i.Routines() {
 		g.p("/* %s, message %d */\nextern %s;\n", r.Name, r.ID, prototype(r, true))
 	}
-	g.p("/* Serves a request; false for a message of another subsystem. */\nextern boolean_t\n%s(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP);\n", g.demux())
+	g.p("/* Serves a request; false for a message of another subsystem. */\nextern boolean_t\n"+
+		"%s(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP);\n", g.demux())
 	g.p("extern mig_stub_routine_t\n%s_routine(mach_msg_header_t *InHeadP);\n", g.demux())
-	g.p("extern const struct %s {\n\tmig_server_routine_t server;\n\tmach_msg_id_t start;\n\tmach_msg_id_t end;\n\tmach_msg_size_t maxsize;", g.subsystem(g.i.ServerPrefix))
-	g.p("\tuint64_t reserved;\n\tstruct mig_routine routine[%d];\n} %s;\n", max(len(g.i.Slots), 1), g.subsystem(g.i.ServerPrefix))
+	g.p("extern const struct %s {\n\tmig_server_routine_t server;\n\tmach_msg_id_t start;\n\tmach_msg_id_t end;\n"+
+		"\tmach_msg_size_t maxsize;", g.subsystem(g.i.ServerPrefix))
+	g.p("\tuint64_t reserved;\n\tstruct mig_routine routine[%d];\n} %s;\n", max(len(g.i.Slots), 1),
+		g.subsystem(g.i.ServerPrefix))
 	g.p("#ifdef __cplusplus\n}\n#endif\n\n#endif")
 }
 
@@ -42,7 +45,8 @@ func (g *generator) server() {
 	for _, r := range g.i.Routines() {
 		biggest = max(biggest, r.Reply.Max)
 	}
-	g.p("const struct %s %s = {\n\t%s_routine, %d, %d, %d, 0, {", sub, sub, g.demux(), g.i.Base, int(g.i.Base)+len(g.i.Slots), biggest)
+	g.p("const struct %s %s = {\n\t%s_routine, %d, %d, %d, 0, {", sub, sub, g.demux(), g.i.Base,
+		int(g.i.Base)+len(g.i.Slots), biggest)
 	for _, r := range g.i.Slots {
 		if r == nil {
 			g.p("\t\t{ 0, 0, 0, 0, 0, 0 },")
@@ -55,7 +59,8 @@ func (g *generator) server() {
 	}
 	g.p("\t}\n};\n")
 	g.p("mig_stub_routine_t\n%s_routine(mach_msg_header_t *InHeadP)\n{", g.demux())
-	g.p("\tint64_t _at = (int64_t)InHeadP->msgh_id - %d;\n\treturn _at < 0 || _at >= %d ? NULL : %s.routine[_at].stub_routine;\n}\n", g.i.Base, len(g.i.Slots), sub)
+	g.p("\tint64_t _at = (int64_t)InHeadP->msgh_id - %d;\n"+
+		"\treturn _at < 0 || _at >= %d ? NULL : %s.routine[_at].stub_routine;\n}\n", g.i.Base, len(g.i.Slots), sub)
 	g.p("boolean_t\n%s(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP)\n{", g.demux())
 	g.p("\tmig_stub_routine_t _stub = %s_routine(InHeadP);\n\tmig_reply_error_t *_error = (void *)OutHeadP;", g.demux())
 	g.p(`	OutHeadP->msgh_bits = MACH_MSGH_BITS(MACH_MSGH_BITS_REMOTE(InHeadP->msgh_bits), 0);
@@ -81,13 +86,15 @@ func local(a *model.Arg) string { return a.Name }
 func (g *generator) serverStub(r *model.Routine) {
 	m := &r.Request
 	out := &r.Reply
-	g.p("static kern_return_t\n_Y%s(__Request__%s_t *InP, __Reply__%s_t *OutP, uint32_t *_length)\n{", r.Name, r.Name, r.Name)
+	g.p("static kern_return_t\n_Y%s(__Request__%s_t *InP, __Reply__%s_t *OutP, uint32_t *_length)\n{", r.Name, r.Name,
+		r.Name)
 	g.p("\tuint32_t _size = InP->Head.msgh_size;\n\tkern_return_t _kr;\n\t(void)OutP;\n\t(void)_length;")
 	bit := "(InP->Head.msgh_bits & MACH_MSGH_BITS_COMPLEX)"
 	alone := r.RetCode != nil && m.Complex()
 	if alone {
 		g.p("\tif (!%s) {", bit)
-		g.p("\t\tconst mig_reply_error_t *_error = (const void *)InP;\n\t\tif (_size != sizeof *_error)\n\t\t\treturn MIG_BAD_ARGUMENTS;")
+		g.p("\t\tconst mig_reply_error_t *_error = (const void *)InP;\n\t\tif (_size != sizeof *_error)\n" +
+			"\t\t\treturn MIG_BAD_ARGUMENTS;")
 		g.errorCall(r)
 		g.p("\t}")
 	}
@@ -101,7 +108,8 @@ func (g *generator) serverStub(r *model.Routine) {
 	g.checkDescriptors("InP", m)
 	if r.RequestTrailer > 0 {
 		g.p("\tconst mach_msg_max_trailer_t *_trailer = (const void *)((const char *)InP + mig_round(_size));")
-		g.p("\tif (_trailer->msgh_trailer_type != 0 || _trailer->msgh_trailer_size < %d)\n\t\treturn MIG_TRAILER_ERROR;", mach.TrailerSize(r.RequestTrailer))
+		g.p("\tif (_trailer->msgh_trailer_type != 0 || _trailer->msgh_trailer_size < %d)\n\t\treturn MIG_TRAILER_ERROR;",
+			mach.TrailerSize(r.RequestTrailer))
 	}
 	values := map[*model.Arg]string{} // what is passed for the value of an argument
 	counts := map[*model.Arg]string{}
@@ -113,7 +121,8 @@ func (g *generator) serverStub(r *model.Routine) {
 		case model.VarItem, model.StringItem:
 			values[a] = g.pointer(a, at)
 		case model.RoomItem:
-			g.p("\tmach_msg_type_number_t %sCnt;\n\tmemcpy(&%sCnt, %s, 4);\n\tif (%sCnt > %d)\n\t\t%sCnt = %d;", a.Name, a.Name, at.address(), a.Name, a.Type.Count, a.Name, a.Type.Count)
+			g.p("\tmach_msg_type_number_t %sCnt;\n\tmemcpy(&%sCnt, %s, 4);\n\tif (%sCnt > %d)\n\t\t%sCnt = %d;", a.Name,
+				a.Name, at.address(), a.Name, a.Type.Count, a.Name, a.Type.Count)
 		case model.CountItem:
 			counts[a] = it.Name + "_"
 		}
@@ -142,9 +151,11 @@ func (g *generator) serverStub(r *model.Routine) {
 	g.p("\tmig_reply_error_t *_error = (void *)OutHeadP;\n\tuint32_t _length = sizeof *_error;")
 	g.p("\tkern_return_t _kr = _Y%s((void *)InHeadP, (void *)OutHeadP, &_length);", r.Name)
 	if !r.Simple && out.Complex() {
-		g.p("\tif (_kr == KERN_SUCCESS) {\n\t\tOutHeadP->msgh_bits |= MACH_MSGH_BITS_COMPLEX;\n\t\tOutHeadP->msgh_size = _length;\n\t\treturn;\n\t}")
+		g.p("\tif (_kr == KERN_SUCCESS) {\n\t\tOutHeadP->msgh_bits |= MACH_MSGH_BITS_COMPLEX;\n" +
+			"\t\tOutHeadP->msgh_size = _length;\n\t\treturn;\n\t}")
 	}
-	g.p("\t_error->NDR = mig_NDR;\n\t_error->RetCode = _kr;\n\tOutHeadP->msgh_size = _kr == KERN_SUCCESS ? _length : sizeof *_error;\n}\n")
+	g.p("\t_error->NDR = mig_NDR;\n\t_error->RetCode = _kr;\n" +
+		"\tOutHeadP->msgh_size = _kr == KERN_SUCCESS ? _length : sizeof *_error;\n}\n")
 }
 
 // errorCall serves a complex simpleroutine with RetCode whose message is an error alone.
@@ -199,7 +210,8 @@ func (g *generator) descriptorIn(d model.Descriptor, values map[*model.Arg]strin
 	case d.Kind == model.PortDescriptor && a.Type.Shape == model.Scalar:
 		values[a] = at + ".name"
 	case d.Kind == model.PortDescriptor:
-		g.p("\tmach_port_t %sNames[%d];\n\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t%sNames[_i] = %s[_i].name;", a.Name, d.N, d.N, a.Name, at)
+		g.p("\tmach_port_t %sNames[%d];\n\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t%sNames[_i] = %s[_i].name;", a.Name,
+			d.N, d.N, a.Name, at)
 		values[a] = a.Name + "Names"
 	default:
 		values[a] = fmt.Sprintf("%s%s.address", cast(a.Type, true), at)
@@ -349,7 +361,8 @@ func (g *generator) afterCall(r *model.Routine) {
 				g.p("\tInP->%s.size = 0;", a.Name)
 			}
 		}
-		if t.Destructor != nil && t.Shape == model.Scalar && !t.OutOfLine && (a.Direction == model.In || a.Direction == model.RequestPort) {
+		if t.Destructor != nil && t.Shape == model.Scalar && !t.OutOfLine && (a.Direction == model.In ||
+			a.Direction == model.RequestPort) {
 			v := "InP->Head.msgh_local_port"
 			switch {
 			case t.InTran != nil:
@@ -403,7 +416,8 @@ func (g *generator) reply(r *model.Routine, m *model.Message) {
 		case model.OffsetItem:
 			g.p("\tOutP->%s = 0;", it.Name)
 		case model.StringItem:
-			g.p("\tOutP->%s[%d] = '\\0';\n\tuint32_t %sLength = (uint32_t)strlen(OutP->%s) + 1;\n\tOutP->%sCnt = %sLength;", it.Name, it.Size-1, it.Name, it.Name, it.Name, it.Name)
+			g.p("\tOutP->%s[%d] = '\\0';\n\tuint32_t %sLength = (uint32_t)strlen(OutP->%s) + 1;\n\tOutP->%sCnt = %sLength;",
+				it.Name, it.Size-1, it.Name, it.Name, it.Name, it.Name)
 		}
 		if n := it.Padded() - it.Size; n > 0 && !it.Variable() {
 			g.p("\tmemset(OutP->%sPad, 0, %d);", it.Name, n)

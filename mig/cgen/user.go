@@ -55,7 +55,8 @@ func (g *generator) checkReply(r *model.Routine) {
 	list, _ := outParams(r)
 	g.p("static kern_return_t\n_check_%s(const __Reply__%s_t *OutP%s)\n{", r.Name, r.Name, prefixed(list))
 	g.p("\tuint32_t _size = OutP->Head.msgh_size;\n\tkern_return_t _kr = KERN_SUCCESS;")
-	g.p("\tif (OutP->Head.msgh_id != %d)\n\t\treturn OutP->Head.msgh_id == MACH_NOTIFY_SEND_ONCE ? MIG_SERVER_DIED : MIG_REPLY_MISMATCH;", r.Reply.ID)
+	g.p("\tif (OutP->Head.msgh_id != %d)\n"+
+		"\t\treturn OutP->Head.msgh_id == MACH_NOTIFY_SEND_ONCE ? MIG_SERVER_DIED : MIG_REPLY_MISMATCH;", r.Reply.ID)
 	g.p("\tif (!(OutP->Head.msgh_bits & MACH_MSGH_BITS_COMPLEX) && _size == sizeof(mig_reply_error_t) &&")
 	g.p("\t    OutP->Head.msgh_remote_port == MACH_PORT_NULL) {")
 	g.p("\t\tkern_return_t _error;\n\t\tmemcpy(&_error, (const char *)OutP + %d, sizeof _error);", model.ErrorReplySize-4)
@@ -64,7 +65,8 @@ func (g *generator) checkReply(r *model.Routine) {
 	if m.Complex() {
 		complexTest = "!" + complexTest
 	}
-	g.p("\tif (%s || _size < %d || _size > %d || OutP->Head.msgh_remote_port != MACH_PORT_NULL)\n\t\treturn MIG_TYPE_ERROR;", complexTest, m.Min, m.Max)
+	g.p("\tif (%s || _size < %d || _size > %d || OutP->Head.msgh_remote_port != MACH_PORT_NULL)\n"+
+		"\t\treturn MIG_TYPE_ERROR;", complexTest, m.Min, m.Max)
 	if m.Complex() {
 		g.p("\tif (OutP->msgh_body.msgh_descriptor_count != %d)\n\t\treturn MIG_TYPE_ERROR;", m.Count)
 	}
@@ -116,7 +118,8 @@ func (g *generator) takeItem(it model.Item, at member) {
 			master = a.SameCount
 		}
 		n := receivedCount(a)
-		g.p("\tmemcpy(%s, %s, (size_t)(%s < *%sCnt ? %s : *%sCnt) * %d);", a.Name, at.address(), n, master.Name, n, master.Name, unit(a.Type))
+		g.p("\tmemcpy(%s, %s, (size_t)(%s < *%sCnt ? %s : *%sCnt) * %d);", a.Name, at.address(), n, master.Name, n,
+			master.Name, unit(a.Type))
 		if g.lastOf(master, a) {
 			g.p("\tif (%s > *%sCnt)\n\t\t_kr = MIG_ARRAY_TOO_LARGE;\n\t*%sCnt = %s;", n, master.Name, master.Name, n)
 		}
@@ -233,7 +236,8 @@ func (g *generator) userStub(r *model.Routine) {
 	}
 	g.p("\tunion {\n\t\t__Request__%s_t In;", r.Name)
 	if !r.Simple {
-		g.p("\t\tstruct {\n\t\t\t__Reply__%s_t M;\n\t\t\tchar trailer[%d];\n\t\t} Out;\n\t\tmig_reply_error_t Error;", r.Name, trailer)
+		g.p("\t\tstruct {\n\t\t\t__Reply__%s_t M;\n\t\t\tchar trailer[%d];\n\t\t} Out;\n\t\tmig_reply_error_t Error;",
+			r.Name, trailer)
 	}
 	onHeap := max(r.Request.Max, r.Reply.Max) > heap
 	if onHeap {
@@ -280,7 +284,8 @@ func (g *generator) fillItem(it model.Item, x func(*model.Arg) string) {
 	case model.OffsetItem:
 		g.p("\tInP->%s = 0;", it.Name)
 	case model.StringItem:
-		g.p("\tuint32_t InP_%sCnt = mig_copy_string(InP->%s, %s, %d);\n\tInP->%sCnt = InP_%sCnt;", it.Name, it.Name, x(a), it.Size, it.Name, it.Name)
+		g.p("\tuint32_t InP_%sCnt = mig_copy_string(InP->%s, %s, %d);\n\tInP->%sCnt = InP_%sCnt;", it.Name, it.Name, x(a),
+			it.Size, it.Name, it.Name)
 	}
 	if n := it.Padded() - it.Size; n > 0 && !it.Variable() {
 		g.p("\tmemset(InP->%sPad, 0, %d);", it.Name, n)
@@ -310,11 +315,14 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 		complexBit = "MACH_MSGH_BITS_COMPLEX | "
 	}
 	g.p("\tInP->Head.msgh_bits = %sMACH_MSGH_BITS((uint32_t)%s, (uint32_t)%s);", complexBit, remote, local)
-	g.p("\tInP->Head.msgh_size = _size;\n\tInP->Head.msgh_remote_port = (mach_port_t)%s;\n\tInP->Head.msgh_local_port = (mach_port_t)%s;", r.RequestPort.Name, reply)
+	g.p("\tInP->Head.msgh_size = _size;\n\tInP->Head.msgh_remote_port = (mach_port_t)%s;\n"+
+		"\tInP->Head.msgh_local_port = (mach_port_t)%s;", r.RequestPort.Name, reply)
 	g.p("\tInP->Head.msgh_voucher_port = MACH_PORT_NULL;\n\tInP->Head.msgh_id = %d;", r.ID)
 	if r.RetCode != nil && m.Complex() {
-		g.p("\tif (%s != KERN_SUCCESS) { /* the code has no place beside descriptors: an error goes out alone */", r.RetCode.Name)
-		g.p("\t\tmig_reply_error_t _error = { InP->Head, mig_NDR, %s };\n\t\t_error.Head.msgh_bits &= ~MACH_MSGH_BITS_COMPLEX;", r.RetCode.Name)
+		g.p("\tif (%s != KERN_SUCCESS) { /* the code has no place beside descriptors: an error goes out alone */",
+			r.RetCode.Name)
+		g.p("\t\tmig_reply_error_t _error = { InP->Head, mig_NDR, %s };\n"+
+			"\t\t_error.Head.msgh_bits &= ~MACH_MSGH_BITS_COMPLEX;", r.RetCode.Name)
 		g.p("\t\t_error.Head.msgh_size = _size = sizeof _error;\n\t\tmemcpy(InP, &_error, sizeof _error);\n\t}")
 	}
 	if !r.Simple && !own {
@@ -332,7 +340,8 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 	if own {
 		rcv = "(mach_port_t)" + reply
 	}
-	g.p("\t_kr = mach_msg(&InP->Head, MACH_SEND_MSG | MACH_RCV_MSG%s, _size, sizeof _mess->Out, %s, %s, MACH_PORT_NULL);", opts, rcv, timeout)
+	g.p("\t_kr = mach_msg(&InP->Head, MACH_SEND_MSG | MACH_RCV_MSG%s, _size, "+
+		"sizeof _mess->Out, %s, %s, MACH_PORT_NULL);", opts, rcv, timeout)
 	g.p("\tif (_kr != KERN_SUCCESS) {")
 	if !own && !r.Special {
 		g.p("\t\tif (_kr == MACH_SEND_INVALID_DATA || _kr == MACH_SEND_INVALID_DEST || _kr == MACH_SEND_INVALID_HEADER)")
@@ -350,8 +359,9 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 	g.finish(r, onHeap)
 	g.p("\t}")
 	if r.ReplyTrailer > 0 {
-		g.p("\tconst mach_msg_max_trailer_t *_trailer = (const void *)((const char *)_mess + mig_round(_mess->Out.M.Head.msgh_size));")
-		g.p("\tif (_trailer->msgh_trailer_type != 0 || _trailer->msgh_trailer_size < %d) {\n\t\tmach_msg_destroy(&_mess->Out.M.Head);\n\t\t_kr = MIG_TRAILER_ERROR;", mach.TrailerSize(r.ReplyTrailer))
+		g.p("\tconst mach_msg_max_trailer_t *_trailer =\n\t    (const void *)((const char *)_mess + mig_round(_mess->Out.M.Head.msgh_size));")
+		g.p("\tif (_trailer->msgh_trailer_type != 0 || _trailer->msgh_trailer_size < %d) {\n"+
+			"\t\tmach_msg_destroy(&_mess->Out.M.Head);\n\t\t_kr = MIG_TRAILER_ERROR;", mach.TrailerSize(r.ReplyTrailer))
 		g.finish(r, onHeap)
 		g.p("\t}")
 		for _, a := range r.Args {

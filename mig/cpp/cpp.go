@@ -3,7 +3,8 @@
 //
 // The compiler brings its own instead of starting the system's for three reasons. Interface definitions must compile
 // where no C compiler is installed. Errors must point at the column in the user's file, not at a line of preprocessed
-// text. And the text may come from anywhere: everything here is bounded, in depth, in size and in what macros expand to.
+// text. And the text may come from anywhere: everything here is bounded, in depth, in size and in what macros expand
+// to.
 package cpp
 
 import (
@@ -54,7 +55,8 @@ type Preprocessor struct {
 // Process reads the file at path and everything it includes and returns the tokens that remain, without the end.
 // Errors go to errs; what can be read is returned in spite of them.
 func Process(c Config, path string, errs *source.List) []Token {
-	p := &Preprocessor{config: c, errs: errs, macros: map[string]*macro{}, files: map[string][]byte{}, once: map[string]bool{}}
+	p := &Preprocessor{config: c, errs: errs, macros: map[string]*macro{}, files: map[string][]byte{},
+		once: map[string]bool{}}
 	for _, d := range c.Define {
 		p.commandLine(d)
 	}
@@ -468,7 +470,8 @@ func (p *Preprocessor) include(l *lexer, t Token) {
 	}
 	p.count++
 	if p.depth++; p.depth > maxDepth || p.count > maxIncludes {
-		p.errs.Errorf(at, name, "%q is included %d files deep, or as the %dth file: does it include itself?", name, p.depth, p.count)
+		p.errs.Errorf(at, name, "%q is included %d files deep, or as the %dth file: does it include itself?", name,
+			p.depth, p.count)
 		p.overrun = true
 		return
 	}

@@ -109,7 +109,8 @@ func (g *generator) client(r *model.Routine) {
 	g.read("rep", &r.Reply, out, nil)
 	g.p("if !r.Done() {\nrpc.Refuse(c, rep)\n%skr = mach.MigTypeError\nreturn\n}", zero.String())
 	if r.ReplyTrailer > 0 {
-		g.p("if rep.Elements < %d {\nrpc.Refuse(c, rep)\n%skr = mach.MigTrailerError\nreturn\n}", r.ReplyTrailer, zero.String())
+		g.p("if rep.Elements < %d {\nrpc.Refuse(c, rep)\n%skr = mach.MigTrailerError\nreturn\n}", r.ReplyTrailer,
+			zero.String())
 	}
 	for _, s := range after {
 		g.p("%s", s)

@@ -1,4 +1,5 @@
-// Package gogen writes Go for an interface: a function for each routine that a client calls, the interface that a server
+// Package gogen writes Go for an interface: a function for each routine that a client calls, the interface that a
+// server
 // fulfils, and the function that serves a request with it. What it writes runs on package rpc.
 package gogen
 
@@ -30,11 +31,31 @@ func Generate(i *model.Interface) (pkg string, source []byte, err error) {
 	fmt.Fprintf(&b, "// Package %s holds client and server of the subsystem %s, messages %d to %d.\n", pkg, i.Name, i.Base,
 		int(i.Base)+max(len(i.Slots)-1, 0))
 	fmt.Fprintf(&b, "package %s\n\nimport (\n\"portcullis.dev/mach\"\n\"portcullis.dev/mig/rpc\"\n)\n\n%s", pkg, body)
-	source, err = format.Source([]byte(b.String()))
+	source, err = format.Source([]byte(breakLines(b.String())))
 	if err != nil {
 		return "", nil, fmt.Errorf("subsystem %s: generated Go does not parse: %w", i.Name, err)
 	}
 	return pkg, source, nil
+}
+
+// columns is where lines of generated code are broken.
+const columns = 112
+
+// breakLines breaks long lines behind commas. No string of generated code has any.
+func breakLines(src string) string {
+	var out strings.Builder
+	for line := range strings.Lines(src) {
+		for len(line) > columns && !strings.HasPrefix(line, "//") {
+			at := strings.LastIndex(line[:columns], ", ")
+			if at < 40 {
+				break
+			}
+			out.WriteString(line[:at+1] + "\n")
+			line = "\t\t" + line[at+2:]
+		}
+		out.WriteString(line)
+	}
+	return out.String()
 }
 
 type generator struct {
@@ -56,14 +77,16 @@ func (g *generator) p(f string, args ...any) {
 func (g *generator) supported(r *model.Routine) error {
 	for _, a := range r.Args {
 		t := a.Type
-		if t.Elem != nil && (t.Elem.OutOfLine || t.Variable() && t.Elem.Bits < 8 && t.Elem.Shape == model.Scalar && !t.IsPort()) {
+		if t.Elem != nil && (t.Elem.OutOfLine || t.Variable() && t.Elem.Bits < 8 && t.Elem.Shape == model.Scalar &&
+			!t.IsPort()) {
 			return fmt.Errorf("routine %s: argument %s: Go code for its type cannot be written", r.Name, a.Name)
 		}
 		if t.Variable() && t.Translated() {
 			return fmt.Errorf("routine %s: argument %s: arrays cannot be translated", r.Name, a.Name)
 		}
 		if t.Shape == model.Array && !t.OutOfLine && t.IsPort() && (openOnSend(a) || openOnReceive(a)) {
-			return fmt.Errorf("routine %s: argument %s: the disposition of fixed arrays of rights must be declared", r.Name, a.Name)
+			return fmt.Errorf("routine %s: argument %s: the disposition of fixed arrays of rights must be declared", r.Name,
+				a.Name)
 		}
 	}
 	if r.MsgOption != "" {

@@ -134,7 +134,8 @@ func (g *generator) writeDescriptor(v string, d model.Descriptor, s slots) {
 		if s[a].open {
 			x += ".Ports"
 		}
-		g.p("for i := range %d {\nvar right P\nif i < len(%s) {\nright = %s[i]\n}\n%s.AddPort(right, %s)\n}", t.Count, x, x, v, disp)
+		g.p("for i := range %d {\nvar right P\nif i < len(%s) {\nright = %s[i]\n}\n%s.AddPort(right, %s)\n}", t.Count, x,
+			x, v, disp)
 		g.p("for i := %d; i < len(%s); i++ {\n%s.AddPort(%s[i], %s)\n}", t.Count, x, v, x, disp)
 	default:
 		g.eachPort(t, x, 0, func(p string) { g.p("%s.AddPort(%s, %s)", v, p, disp) })

@@ -27,7 +27,8 @@ func camel(s string) string {
 var reserved = map[string]bool{
 	"c": true, "s": true, "req": true, "rep": true, "w": true, "r": true, "o": true, "kr": true, "n": true, "i": true,
 	"j": true, "k": true, "none": true, "mach": true, "rpc": true, "len": true, "min": true, "make": true, "clear": true,
-	"append": true, "string": true, "uint32": true, "int32": true, "byte": true, "bool": true, "nil": true, "P": true, "f": true,
+	"append": true, "string": true, "uint32": true, "int32": true, "byte": true,
+	"bool": true, "nil": true, "P": true, "f": true,
 	"right": true, "mem": true, "next": true,
 	"uint8": true, "uint16": true, "uint64": true, "int8": true, "int16": true, "int64": true, "float32": true,
 	"float64": true, "new": true, "true": true, "false": true, "any": true, "comparable": true, "uint": true, "int": true,

@@ -168,8 +168,8 @@ func (g *generator) server(routines []*model.Routine) {
 
 // funcs writes the adapter that makes a server of functions.
 func (g *generator) funcs(routines []*model.Routine, decl, use string) {
-	g.p("// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers")
-	g.p("// MIG_BAD_ID.")
+	g.p("// Funcs is a Server made of functions, so that a part of the routines can be served.")
+	g.p("// What has no function answers MIG_BAD_ID.")
 	g.p("type Funcs%s struct {", decl)
 	for _, r := range routines {
 		params, results := g.signature(r)
@@ -190,16 +190,19 @@ func (g *generator) funcs(routines []*model.Routine, decl, use string) {
 		}
 		g.p("// %s implements Server.", g.name(r))
 		g.p("func (f *Funcs%s) %s(%s) (%s) {", use, g.name(r), strings.Join(params, ", "), strings.Join(results, ", "))
-		g.p("if f.Do%s == nil {\nkr = mach.MigBadID\nreturn\n}\nreturn f.Do%s(%s)\n}\n", g.name(r), g.name(r), strings.Join(names, ", "))
+		g.p("if f.Do%s == nil {\nkr = mach.MigBadID\nreturn\n}\nreturn f.Do%s(%s)\n}\n", g.name(r), g.name(r),
+			strings.Join(names, ", "))
 	}
 	for _, key := range keys {
 		tr := g.trans[key]
 		g.p("// %s implements Server.", tr.method)
 		if tr.result == "" {
-			g.p("func (f *Funcs%s) %s(x %s) {\nif f.Do%s != nil {\nf.Do%s(x)\n}\n}\n", use, tr.method, tr.param, tr.method, tr.method)
+			g.p("func (f *Funcs%s) %s(x %s) {\nif f.Do%s != nil {\nf.Do%s(x)\n}\n}\n", use, tr.method, tr.param, tr.method,
+				tr.method)
 			continue
 		}
-		g.p("func (f *Funcs%s) %s(x %s) (y %s) {\nif f.Do%s != nil {\ny = f.Do%s(x)\n}\nreturn y\n}\n", use, tr.method, tr.param,
+		g.p("func (f *Funcs%s) %s(x %s) (y %s) {\nif f.Do%s != nil {\ny = f.Do%s(x)\n}\nreturn y\n}\n", use, tr.method,
+			tr.param,
 			tr.result, tr.method, tr.method)
 	}
 }
@@ -218,7 +221,8 @@ func (g *generator) handler(r *model.Routine) {
 	}
 	g.p("func serve%s%s(s Server%s, req, rep *rpc.Message[P]) (kr mach.KernReturn) {", g.name(r), decl, use)
 	if r.RetCode != nil && r.Request.Complex() {
-		g.p("if !req.Complex {\nif kr := rpc.CheckRequest(req, &rpc.Shape{NDR: true, Min: 12, Max: 12}); kr != 0 {\nreturn kr\n}\n} else ")
+		g.p("if !req.Complex {\nif kr := rpc.CheckRequest(req, &rpc.Shape{NDR: true, Min: 12, Max: 12}); kr != 0 {\n" +
+			"return kr\n}\n} else ")
 	}
 	g.p("if kr := rpc.CheckRequest(req, &shape%sRequest); kr != 0 {\nreturn kr\n}", g.name(r))
 	if r.RequestTrailer > 0 {

@@ -3,7 +3,8 @@
 //
 // Whether a message kills depends on who sends it and where it goes, so the linter asks two things of a routine. Is it
 // served by the kernel, or by another process? What the kernel answers is never checked, and what it is sent may carry
-// rights that must not travel elsewhere. And does the message carry what no hardened process may send: arrays of rights,
+// rights that must not travel elsewhere. And does the message carry what no hardened process may send: arrays of
+// rights,
 // rights to control a task or thread, a reply port that is none?
 package lint
 
@@ -130,7 +131,8 @@ func (l *linter) portArrays(r *model.Routine, m *model.Message, what string, che
 		if d.Kind != model.PortsDescriptor {
 			continue
 		}
-		note := "pass each right in an argument of its own, or in array[*:N] of a port type, which uses descriptors of single rights"
+		note := "pass each right in an argument of its own, or in array[*:N] of a port type, " +
+			"which uses descriptors of single rights"
 		why := "no port may be sent one, but a connection port made for it"
 		if what == "reply" {
 			why = "a reply port may not be sent one"
@@ -171,10 +173,12 @@ func (l *linter) controlPort(a *model.Arg) {
 		verb = "moves"
 	}
 	l.warn(a.Pos, a.Name, rule, from, []string{note},
-		"%q %s another process a right that %s (%s): it may not leave the process that it speaks of", a.Name, verb, what, name)
+		"%q %s another process a right that %s (%s): it may not leave "+
+			"the process that it speaks of", a.Name, verb, what, name)
 }
 
-// movedToKernel warns of control rights that are moved, not copied, in a call of the kernel: the names of the task itself
+// movedToKernel warns of control rights that are moved, not copied, in a call of the kernel: the names of the task
+// itself
 // and its first threads are pinned, and cannot be given up.
 func (l *linter) movedToKernel(a *model.Arg) {
 	name := base(a.Type.Leaf())
@@ -182,7 +186,8 @@ func (l *linter) movedToKernel(a *model.Arg) {
 		return
 	}
 	l.warn(a.Pos, a.Name, "MOD_REFS", rules.Level1, []string{"use a type with MACH_MSG_TYPE_COPY_SEND"},
-		"%q moves a right to a task or thread (%s) away, and the last reference to a pinned one cannot be given up", a.Name, name)
+		"%q moves a right to a task or thread (%s) away, "+
+			"and the last reference to a pinned one cannot be given up", a.Name, name)
 }
 
 // replyPort warns of reply ports that the client brings along.

@@ -34,7 +34,8 @@ func (c *checker) arg(r *Routine, s *syntax.Arg, counted *Arg) *Arg {
 	}
 	c.longFlags(a, s)
 	if a.Direction == InOut && a.Type.Variable() && !a.Type.OutOfLine {
-		c.errs.Errorf(a.Pos, a.Name, "argument %q has a variable size and cannot be \"inout\": use one \"in\" and one \"out\"", a.Name)
+		c.errs.Errorf(a.Pos, a.Name,
+			"argument %q has a variable size and cannot be \"inout\": use one \"in\" and one \"out\"", a.Name)
 	}
 	request, reply := a.Direction.Trailer()
 	r.RequestTrailer, r.ReplyTrailer = max(r.RequestTrailer, request), max(r.ReplyTrailer, reply)
@@ -178,7 +179,8 @@ func (c *checker) flag(r *Routine, a *Arg, f syntax.Flag, counted *Arg) {
 func (c *checker) retCode(r *Routine, a *Arg, f syntax.Flag) {
 	switch {
 	case !r.Simple || a.Direction != In:
-		c.errs.Errorf(f.Pos, f.Word, "\"RetCode\" is for an \"in\" argument of a simpleroutine that answers for another routine")
+		c.errs.Errorf(f.Pos, f.Word,
+			"\"RetCode\" is for an \"in\" argument of a simpleroutine that answers for another routine")
 	case a.Type.Shape != Scalar || a.Type.Bits != 32 || a.Type.IsPort():
 		c.errs.Errorf(f.Pos, f.Word, "\"RetCode\" argument %q must be a 32-bit number", a.Name)
 	case r.RetCode != nil:

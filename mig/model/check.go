@@ -232,7 +232,8 @@ func (c *checker) routine(s *syntax.Routine) {
 		r.Args = append(r.Args, a)
 	}
 	if r.RequestPort == nil && c.errs.Errors() == before {
-		c.errs.Errorf(r.Pos, r.Name, "routine %q has no request port: its first argument must be the port it is sent to", r.Name)
+		c.errs.Errorf(r.Pos, r.Name, "routine %q has no request port: its first argument must be the port it is sent to",
+			r.Name)
 	}
 	if r.Special && r.ReplyPort != nil && r.ReplyPort.Direction != ServerReplyPort {
 		r.Special = false

@@ -3,9 +3,11 @@
 //
 // # How a message lies in memory
 //
-// A message is a header, then the descriptors of rights and out-of-line memory if there are any, then an NDR record (eight
+// A message is a header, then the descriptors of rights and out-of-line memory if there are any, then an NDR record
+// (eight
 // bytes that say in which byte order and encoding the sender writes) if data follows, then the data. Everything is
-// padded to four bytes and nothing to eight. A variable array lies behind its count and takes only the room its elements
+// padded to four bytes and nothing to eight. A variable array lies behind its count and takes only the room its
+// elements
 // need; what follows slides down. The counts of out-of-line arrays stand in the data, where the argument stands.
 //
 // A request carries what goes in, a reply what comes out, and a simple reply (one without descriptors) begins with the

@@ -95,7 +95,8 @@ func TestConsume(t *testing.T) {
 	}{
 		{ConsumeNone, mach.SendTimedOut, false}, {ConsumeNone, mach.SendInvalidDest, false},
 		{ConsumeTimeout, mach.SendTimedOut, true}, {ConsumeTimeout, mach.SendInvalidDest, false},
-		{ConsumeAny, mach.SendTimedOut, true}, {ConsumeAny, mach.SendInvalidDest, true}, {ConsumeAny, mach.RcvTimedOut, false},
+		{ConsumeAny, mach.SendTimedOut, true}, {ConsumeAny, mach.SendInvalidDest, true}, {ConsumeAny, mach.RcvTimedOut,
+			false},
 	} {
 		s := &space{kr: tt.kr}
 		o := &Options{Consume: tt.how}
@@ -157,7 +158,8 @@ func (noMemory) Load(_ uint64, n int) ([]byte, error) {
 }
 func (noMemory) Store([]byte) (uint64, error) { return 0, nil }
 
-// FuzzDecode feeds bytes to the decoder of messages. What it accepts must come out of the encoder as it went in, but for
+// FuzzDecode feeds bytes to the decoder of messages. What it accepts must come out of the encoder as it went in, but
+// for
 // trailers, vouchers, addresses and padding.
 func FuzzDecode(f *testing.F) {
 	for _, m := range []*Message[mach.Name]{loaded(), {ID: 4, Body: make([]byte, 12)}} {

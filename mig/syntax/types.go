@@ -81,7 +81,8 @@ func (p *parser) spec() Spec {
 	}
 	defer func() { p.depth-- }()
 	switch {
-	case t.Kind == cpp.Number || t.Kind == cpp.Ident && (strings.HasPrefix(t.Text, primitivePrefix) || p.is("polymorphic")):
+	case t.Kind == cpp.Number || t.Kind == cpp.Ident && (strings.HasPrefix(t.Text, primitivePrefix) ||
+		p.is("polymorphic")):
 		return p.ipcType()
 	case t.Is("^"):
 		p.at++

@@ -66,7 +66,8 @@ var shapeR1Request = rpc.Shape{NDR: true, Min: 20, Max: 2068}
 var shapeR1Reply = rpc.Shape{NDR: true, Min: 20, Max: 1044}
 
 // R1 calls the routine r1, message 5001.
-func R1[P comparable](c rpc.Caller[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32, kr mach.KernReturn) {
+func R1[P comparable](c rpc.Caller[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32,
+	kr mach.KernReturn) {
 	if len(a) > 1024 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -156,7 +157,8 @@ var shapeR3Reply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 16, Max: 16}
 
 // R3 calls the routine r3, message 5003.
-func R3[P comparable](c rpc.Caller[P], p P, a []uint8, a2 []uint8, a2Dealloc bool, f_ [4096]uint8) (b []uint8, b2 []uint8, kr mach.KernReturn) {
+func R3[P comparable](c rpc.Caller[P], p P, a []uint8, a2 []uint8, a2Dealloc bool, f_ [4096]uint8) (b []uint8,
+	b2 []uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 5003, Dest: p, DestDisposition: mach.CopySend}
 	req.Complex = true
 	{
@@ -308,7 +310,8 @@ var shapeR6Reply = rpc.Shape{Wants: []rpc.Want{
 }}
 
 // R6 calls the routine r6, message 5006.
-func R6[P comparable](c rpc.Caller[P], p P, a rpc.Right[P], c_ rpc.Right[P]) (b rpc.Right[P], d P, kr mach.KernReturn) {
+func R6[P comparable](c rpc.Caller[P], p P, a rpc.Right[P], c_ rpc.Right[P]) (b rpc.Right[P], d P,
+	kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 5006, Dest: p, DestDisposition: mach.CopySend}
 	req.Complex = true
 	req.AddPort(a.Port, a.Disposition)
@@ -363,7 +366,8 @@ var shapeR10Request = rpc.Shape{NDR: true, Min: 48, Max: 48}
 var shapeR10Reply = rpc.Shape{NDR: true, Min: 44, Max: 44}
 
 // R10 calls the routine r10, message 5010.
-func R10[P comparable](c rpc.Caller[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn) {
+func R10[P comparable](c rpc.Caller[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8,
+	c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 5010, Dest: p, DestDisposition: mach.CopySend}
 	w := rpc.NewWriter(48)
 	w.Uint32(uint32(a))
@@ -680,7 +684,8 @@ var shapeR24Request = rpc.Shape{NDR: true, Min: 52, Max: 1260}
 var shapeR24Reply = rpc.Shape{NDR: true, Min: 180, Max: 1388}
 
 // R24 calls the routine r24, message 5024.
-func R24[P comparable](c rpc.Caller[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn) {
+func R24[P comparable](c rpc.Caller[P], p P, a []uint8, b []uint64, c_ string, d int32,
+	e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn) {
 	if len(a) > 1024 {
 		kr = mach.MigArrayTooLarge
 		return
@@ -751,7 +756,8 @@ var shapeR25Reply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 16, Max: 16}
 
 // R25 calls the routine r25, message 5025.
-func R25[P comparable](c rpc.Caller[P], p P, a [][3]uint64, b [4][2]int32, e []uint8, eDealloc bool) (bOut [4][2]int32, c_ [][3]uint64, d []uint8, kr mach.KernReturn) {
+func R25[P comparable](c rpc.Caller[P], p P, a [][3]uint64, b [4][2]int32, e []uint8,
+	eDealloc bool) (bOut [4][2]int32, c_ [][3]uint64, d []uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 5025, Dest: p, DestDisposition: mach.CopySend}
 	req.Complex = true
 	{
@@ -840,7 +846,8 @@ var shapeR26Reply = rpc.Shape{Wants: []rpc.Want{
 }, NDR: true, Min: 20, Max: 180}
 
 // R26 calls the routine r26, message 5026.
-func R26[P comparable](c rpc.Caller[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32, kr mach.KernReturn) {
+func R26[P comparable](c rpc.Caller[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32,
+	kr mach.KernReturn) {
 	if len(b) != len(a) {
 		kr = mach.MigArrayTooLarge
 		return
@@ -897,7 +904,8 @@ var shapeR27Request = rpc.Shape{NDR: true, Min: 32, Max: 32}
 var shapeR27Reply = rpc.Shape{NDR: true, Min: 36, Max: 36}
 
 // R27 calls the routine r27, message 5027.
-func R27[P comparable](c rpc.Caller[P], p rpc.Right[P], a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8, kr mach.KernReturn) {
+func R27[P comparable](c rpc.Caller[P], p rpc.Right[P], a uint64, c_ uint64, d [5]uint8) (b uint64,
+	c_Out uint64, dOut [5]uint8, kr mach.KernReturn) {
 	req := &rpc.Message[P]{ID: 5027, Dest: p.Port, DestDisposition: p.Disposition}
 	w := rpc.NewWriter(32)
 	w.Uint64(a)
@@ -948,7 +956,8 @@ type Server[P comparable] interface {
 	// R2 serves r2.
 	R2(req *rpc.Message[P], p P, a []uint8) (b []uint8, kr mach.KernReturn)
 	// R3 serves r3.
-	R3(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8, b2Dealloc bool, kr mach.KernReturn)
+	R3(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8, b2Dealloc bool,
+		kr mach.KernReturn)
 	// R4 serves r4.
 	R4(req *rpc.Message[P], p P, a string, c_ string) (b string, d string, kr mach.KernReturn)
 	// R5 serves r5.
@@ -960,7 +969,8 @@ type Server[P comparable] interface {
 	// S8 serves s8.
 	S8(req *rpc.Message[P], p P, kr_ int32, a []uint8) (kr mach.KernReturn)
 	// R10 serves r10.
-	R10(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn)
+	R10(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32,
+		mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn)
 	// R11 serves r11.
 	R11(req *rpc.Message[P], p P, aRoom uint32) (a []uint8, kr mach.KernReturn)
 	// R12 serves r12.
@@ -968,7 +978,8 @@ type Server[P comparable] interface {
 	// R13 serves r13.
 	R13(req *rpc.Message[P], p P, x [4]P, y P) (xOut [4]P, yOut P, kr mach.KernReturn)
 	// R14 serves r14.
-	R14(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32, n_ uint32) (kr mach.KernReturn)
+	R14(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32,
+		n_ uint32) (kr mach.KernReturn)
 	// R15 serves r15.
 	R15(req *rpc.Message[P], p P) (a []int32, b []int32, c_ []P, kr mach.KernReturn)
 	// R17 serves r17.
@@ -982,44 +993,53 @@ type Server[P comparable] interface {
 	// R22 serves r22.
 	R22(req *rpc.Message[P], p P, a uint64, b uint8, c_ uint64) (kr mach.KernReturn)
 	// R24 serves r24.
-	R24(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn)
+	R24(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64, g []uint8,
+		h string, i_ [3]uint64, j_ string, kr mach.KernReturn)
 	// R25 serves r25.
-	R25(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32, c_ [][3]uint64, c_Dealloc bool, d []uint8, kr mach.KernReturn)
+	R25(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32, c_ [][3]uint64,
+		c_Dealloc bool, d []uint8, kr mach.KernReturn)
 	// R26 serves r26.
 	R26(req *rpc.Message[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32, kr mach.KernReturn)
 	// R27 serves r27.
-	R27(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8, kr mach.KernReturn)
+	R27(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8,
+		kr mach.KernReturn)
 	// S28 serves s28.
 	S28(req *rpc.Message[P], p P, k_ int32, a string, b string) (kr mach.KernReturn)
 }
 
-// Funcs is a Server made of functions, so that a part of the routines can be served. What has no function answers
-// MIG_BAD_ID.
+// Funcs is a Server made of functions, so that a part of the routines can be served.
+// What has no function answers MIG_BAD_ID.
 type Funcs[P comparable] struct {
-	DoR0  func(req *rpc.Message[P], p P, a int32) (b int32, kr mach.KernReturn)
-	DoR1  func(req *rpc.Message[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32, kr mach.KernReturn)
-	DoR2  func(req *rpc.Message[P], p P, a []uint8) (b []uint8, kr mach.KernReturn)
-	DoR3  func(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8, b2Dealloc bool, kr mach.KernReturn)
+	DoR0 func(req *rpc.Message[P], p P, a int32) (b int32, kr mach.KernReturn)
+	DoR1 func(req *rpc.Message[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32, kr mach.KernReturn)
+	DoR2 func(req *rpc.Message[P], p P, a []uint8) (b []uint8, kr mach.KernReturn)
+	DoR3 func(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8,
+		b2Dealloc bool, kr mach.KernReturn)
 	DoR4  func(req *rpc.Message[P], p P, a string, c_ string) (b string, d string, kr mach.KernReturn)
 	DoR5  func(req *rpc.Message[P], p P, a [4]P, b []P, c_ []P) (d []P, e []P, kr mach.KernReturn)
 	DoR6  func(req *rpc.Message[P], p P, a rpc.Right[P], c_ P) (b rpc.Right[P], d rpc.Right[P], kr mach.KernReturn)
 	DoS7  func(req *rpc.Message[P], p P, a int32) (kr mach.KernReturn)
 	DoS8  func(req *rpc.Message[P], p P, kr_ int32, a []uint8) (kr mach.KernReturn)
-	DoR10 func(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn)
+	DoR10 func(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32,
+		mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn)
 	DoR11 func(req *rpc.Message[P], p P, aRoom uint32) (a []uint8, kr mach.KernReturn)
 	DoR12 func(req *rpc.Message[P], p P, a [][2]int32, b [][2]int32) (kr mach.KernReturn)
 	DoR13 func(req *rpc.Message[P], p P, x [4]P, y P) (xOut [4]P, yOut P, kr mach.KernReturn)
-	DoR14 func(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32, n_ uint32) (kr mach.KernReturn)
+	DoR14 func(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32,
+		n_ uint32) (kr mach.KernReturn)
 	DoR15 func(req *rpc.Message[P], p P) (a []int32, b []int32, c_ []P, kr mach.KernReturn)
 	DoR17 func(req *rpc.Message[P], p P, a []uint8, constS string) (aOut []uint8, kr mach.KernReturn)
 	DoR18 func(req *rpc.Message[P], p P) (kr mach.KernReturn)
 	DoR20 func(req *rpc.Message[P], p P, a P) (kr mach.KernReturn)
 	DoR21 func(req *rpc.Message[P], p P, a P) (kr mach.KernReturn)
 	DoR22 func(req *rpc.Message[P], p P, a uint64, b uint8, c_ uint64) (kr mach.KernReturn)
-	DoR24 func(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn)
-	DoR25 func(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32, c_ [][3]uint64, c_Dealloc bool, d []uint8, kr mach.KernReturn)
+	DoR24 func(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64,
+		g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn)
+	DoR25 func(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32,
+		c_ [][3]uint64, c_Dealloc bool, d []uint8, kr mach.KernReturn)
 	DoR26 func(req *rpc.Message[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32, kr mach.KernReturn)
-	DoR27 func(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8, kr mach.KernReturn)
+	DoR27 func(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8,
+		kr mach.KernReturn)
 	DoS28 func(req *rpc.Message[P], p P, k_ int32, a string, b string) (kr mach.KernReturn)
 }
 
@@ -1033,7 +1053,8 @@ func (f *Funcs[P]) R0(req *rpc.Message[P], p P, a int32) (b int32, kr mach.KernR
 }
 
 // R1 implements Server.
-func (f *Funcs[P]) R1(req *rpc.Message[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32, kr mach.KernReturn) {
+func (f *Funcs[P]) R1(req *rpc.Message[P], p P, a []uint8, b int32, c_ []uint8) (d []uint8, e int32,
+	kr mach.KernReturn) {
 	if f.DoR1 == nil {
 		kr = mach.MigBadID
 		return
@@ -1051,7 +1072,8 @@ func (f *Funcs[P]) R2(req *rpc.Message[P], p P, a []uint8) (b []uint8, kr mach.K
 }
 
 // R3 implements Server.
-func (f *Funcs[P]) R3(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8, b2Dealloc bool, kr mach.KernReturn) {
+func (f *Funcs[P]) R3(req *rpc.Message[P], p P, a []uint8, a2 []uint8, f_ [4096]uint8) (b []uint8, b2 []uint8,
+	b2Dealloc bool, kr mach.KernReturn) {
 	if f.DoR3 == nil {
 		kr = mach.MigBadID
 		return
@@ -1078,7 +1100,8 @@ func (f *Funcs[P]) R5(req *rpc.Message[P], p P, a [4]P, b []P, c_ []P) (d []P, e
 }
 
 // R6 implements Server.
-func (f *Funcs[P]) R6(req *rpc.Message[P], p P, a rpc.Right[P], c_ P) (b rpc.Right[P], d rpc.Right[P], kr mach.KernReturn) {
+func (f *Funcs[P]) R6(req *rpc.Message[P], p P, a rpc.Right[P], c_ P) (b rpc.Right[P], d rpc.Right[P],
+	kr mach.KernReturn) {
 	if f.DoR6 == nil {
 		kr = mach.MigBadID
 		return
@@ -1105,7 +1128,8 @@ func (f *Funcs[P]) S8(req *rpc.Message[P], p P, kr_ int32, a []uint8) (kr mach.K
 }
 
 // R10 implements Server.
-func (f *Funcs[P]) R10(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8, c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) R10(req *rpc.Message[P], p P, a int32, m [4]int32, s_ [3]int16, b [5]uint8,
+	c_ uint8) (aOut int32, mOut [4]int32, s2 [3]int16, c2 uint8, kr mach.KernReturn) {
 	if f.DoR10 == nil {
 		kr = mach.MigBadID
 		return
@@ -1141,7 +1165,8 @@ func (f *Funcs[P]) R13(req *rpc.Message[P], p P, x [4]P, y P) (xOut [4]P, yOut P
 }
 
 // R14 implements Server.
-func (f *Funcs[P]) R14(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32, n_ uint32) (kr mach.KernReturn) {
+func (f *Funcs[P]) R14(req *rpc.Message[P], p P, rp rpc.Right[P], at mach.AuditToken, st [2]uint32,
+	n_ uint32) (kr mach.KernReturn) {
 	if f.DoR14 == nil {
 		kr = mach.MigBadID
 		return
@@ -1204,7 +1229,8 @@ func (f *Funcs[P]) R22(req *rpc.Message[P], p P, a uint64, b uint8, c_ uint64) (
 }
 
 // R24 implements Server.
-func (f *Funcs[P]) R24(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32, e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn) {
+func (f *Funcs[P]) R24(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ string, d int32,
+	e [3]uint64) (f_ []uint64, g []uint8, h string, i_ [3]uint64, j_ string, kr mach.KernReturn) {
 	if f.DoR24 == nil {
 		kr = mach.MigBadID
 		return
@@ -1213,7 +1239,8 @@ func (f *Funcs[P]) R24(req *rpc.Message[P], p P, a []uint8, b []uint64, c_ strin
 }
 
 // R25 implements Server.
-func (f *Funcs[P]) R25(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32, c_ [][3]uint64, c_Dealloc bool, d []uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) R25(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e []uint8) (bOut [4][2]int32,
+	c_ [][3]uint64, c_Dealloc bool, d []uint8, kr mach.KernReturn) {
 	if f.DoR25 == nil {
 		kr = mach.MigBadID
 		return
@@ -1222,7 +1249,8 @@ func (f *Funcs[P]) R25(req *rpc.Message[P], p P, a [][3]uint64, b [4][2]int32, e
 }
 
 // R26 implements Server.
-func (f *Funcs[P]) R26(req *rpc.Message[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32, kr mach.KernReturn) {
+func (f *Funcs[P]) R26(req *rpc.Message[P], p P, a []P, b []P) (c_ [][2]int32, d []P, e [][2]int32,
+	kr mach.KernReturn) {
 	if f.DoR26 == nil {
 		kr = mach.MigBadID
 		return
@@ -1231,7 +1259,8 @@ func (f *Funcs[P]) R26(req *rpc.Message[P], p P, a []P, b []P) (c_ [][2]int32, d
 }
 
 // R27 implements Server.
-func (f *Funcs[P]) R27(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64, dOut [5]uint8, kr mach.KernReturn) {
+func (f *Funcs[P]) R27(req *rpc.Message[P], p P, a uint64, c_ uint64, d [5]uint8) (b uint64, c_Out uint64,
+	dOut [5]uint8, kr mach.KernReturn) {
 	if f.DoR27 == nil {
 		kr = mach.MigBadID
 		return
@@ -1742,7 +1771,8 @@ func serveR14[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.Kern
 	if req.Elements < 3 {
 		return mach.MigTrailerError
 	}
-	kr = s.R14(req, req.Dest, rpc.Right[P]{Port: req.Reply, Disposition: req.ReplyDisposition}, req.Trailer.Audit, req.Trailer.Security, req.Trailer.Seqno)
+	kr = s.R14(req, req.Dest, rpc.Right[P]{Port: req.Reply, Disposition: req.ReplyDisposition}, req.Trailer.Audit,
+		req.Trailer.Security, req.Trailer.Seqno)
 	return kr
 }
 

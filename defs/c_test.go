@@ -324,8 +324,9 @@ func build(t *testing.T, i *model.Interface) (client, server string) {
 	}
 	for _, side := range []string{"client", "server"} {
 		stubs := map[string]string{"client": i.Name + "User.c", "server": i.Name + "Server.c"}[side]
-		cmd := exec.Command(cc, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
-			"-Wno-unused-variable", "-o", side, side+".c", stubs)
+		args := []string{"-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"}
+		args = append(args, strings.Fields(os.Getenv("PORTCULLIS_CFLAGS"))...) // -fsanitize=address,undefined
+		cmd := exec.Command(cc, append(args, "-o", side, side+".c", stubs)...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", side, err, out)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portcullis.dev/mig/cgen"
+	"portcullis.dev/mig/gogen"
 	"portcullis.dev/mig/syntax"
 )
 
@@ -94,6 +96,13 @@ func FuzzCompile(f *testing.F) {
 			if r.Request.Min > r.Request.Max || r.Request.Max%4 != 0 || r.Reply.Min < 24 || r.RequestPort == nil {
 				t.Errorf("routine %s: %+v", r.Name, r)
 			}
+		}
+		// Code is written, or it is said why not; Go code parses.
+		if _, _, err := gogen.Generate(i); err != nil && strings.Contains(err.Error(), "does not parse") {
+			t.Error(err)
+		}
+		if files, err := cgen.Generate(i); err == nil && len(files) != 6 {
+			t.Errorf("%d files", len(files))
 		}
 	})
 }

@@ -19,9 +19,16 @@ import (
 // Generate returns the Go source of an interface and the name of its package.
 func Generate(i *model.Interface) (pkg string, source []byte, err error) {
 	g := &generator{i: i, r: "r", structs: map[string]*model.Type{}, trans: map[string]*translation{}}
+	taken := map[string]string{"Serve": "the function that serves", "Server": "the interface", "Funcs": "the adapter"}
 	for _, r := range i.Routines() {
 		if err := g.supported(r); err != nil {
 			return "", nil, err
+		}
+		for _, name := range []string{g.name(r), "ID" + g.name(r)} {
+			if other, ok := taken[name]; ok {
+				return "", nil, fmt.Errorf("routine %s: its Go name %s is that of %s", r.Name, name, other)
+			}
+			taken[name] = "routine " + r.Name
 		}
 	}
 	pkg = packageName(i.Name)
@@ -75,8 +82,17 @@ func (g *generator) p(f string, args ...any) {
 
 // supported refuses what Go code cannot be written for.
 func (g *generator) supported(r *model.Routine) error {
+	names := map[string]string{}
 	for _, a := range r.Args {
 		t := a.Type
+		for _, name := range []string{lower(a.Name), lower(a.Name) + "Out", lower(a.Name) + "Room", "n" + camel(a.Name)} {
+			if other, ok := names[name]; ok {
+				return fmt.Errorf("routine %s: arguments %s and %s have the same Go names", r.Name, other, a.Name)
+			}
+		}
+		for _, name := range []string{"", "Out", "Room", "In", "Dealloc"} {
+			names[lower(a.Name)+name] = a.Name
+		}
 		if t.Elem != nil && (t.Elem.OutOfLine || t.Variable() && t.Elem.Bits < 8 && t.Elem.Shape == model.Scalar &&
 			!t.IsPort()) {
 			return fmt.Errorf("routine %s: argument %s: Go code for its type cannot be written", r.Name, a.Name)

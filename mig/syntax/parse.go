@@ -134,9 +134,15 @@ func (p *parser) name(what string) Ident {
 	if w := p.dialect.word(t.Text); w != "" {
 		p.fail(t, "expected %s, found %q, which is a word of the language", what, t.Text)
 	}
+	if strings.Trim(t.Text, nameCharacters) != "" {
+		p.fail(t, "expected %s of letters, digits and \"_\", found %q", what, t.Text)
+	}
 	p.at++
 	return Ident{t.Text, t.Pos}
 }
+
+// nameCharacters are what names consist of. C compilers, and our preprocessor, take more.
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 // number takes a decimal number.
 func (p *parser) number(what string) int64 {

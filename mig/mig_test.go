@@ -3,6 +3,7 @@ package mig
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,5 +132,17 @@ func TestExpansion(t *testing.T) {
 				t.Errorf("%d errors in %d diagnostics", errs.Errors(), len(errs.All))
 			}
 		})
+	}
+}
+
+// TestDoubling bounds structs whose members double their number at each step.
+func TestDoubling(t *testing.T) {
+	text := "subsystem a 1;\ntype s0 = struct { char a; };\n"
+	for i := range 30 {
+		text += fmt.Sprintf("type s%d = struct { s%d a; s%d b; };\n", i+1, i, i)
+	}
+	_, errs := Compile("a.defs", Options{Dialect: syntax.GNU, Read: func(string) ([]byte, error) { return []byte(text), nil }})
+	if errs.Errors() == 0 || !strings.Contains(errs.All[0].Message, "more than 1024 members") {
+		t.Errorf("%v", errs.All)
 	}
 }

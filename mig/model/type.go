@@ -30,6 +30,7 @@ type Type struct {
 	Elem      *Type // of Struct, Array and VarArray, and what a pointer to a single value points to
 	Count     int   // members, elements or bytes; the bound of variable shapes, 0 for none
 	Fields    []Field
+	leaves    int // of Fields, those of their own structs counted
 
 	In, Out int32 // primitive numbers of the leaf: what a sender writes and a receiver sees
 	Bits    int   // of a Scalar
@@ -109,6 +110,9 @@ func (t *Type) align() int {
 
 // maxBytes bounds the memory that one value of a type may take: what fits into a message at all, generously.
 const maxBytes = 64 << 20
+
+// maxMembers bounds the members of a struct, for stubs copy them one by one.
+const maxMembers = 1024
 
 // typeOf gives a specification its meaning. It returns nil after an error.
 func (c *checker) typeOf(s syntax.Spec) *Type {
@@ -303,6 +307,10 @@ func (c *checker) fieldsType(s *syntax.Fields) *Type {
 		a := ft.align()
 		size = (size + a - 1) / a * a
 		t.Fields = append(t.Fields, Field{f.Name.Name, ft, size})
+		if t.leaves += max(ft.Leaf().leaves, 1); t.leaves > maxMembers {
+			c.errs.Errorf(s.Pos, "struct", "the struct has more than %d members, counting those of its members", maxMembers)
+			return nil
+		}
 		if size += ft.Size(); size > maxBytes {
 			c.errs.Errorf(s.Pos, "struct", "the struct does not fit into a message")
 			return nil

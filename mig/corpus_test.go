@@ -3,10 +3,12 @@ package mig
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"portcullis.dev/mig/model"
 	"portcullis.dev/mig/syntax"
 )
 
@@ -39,6 +41,9 @@ func TestReal(t *testing.T) {
 						return err
 					}
 					i, errs := Compile(path, Options{Dialect: tt.dialect, Include: include})
+					if tt.dialect == syntax.GNU {
+						compareReal(t, i, path, include, errs.Errors() == 0)
+					}
 					switch {
 					case errs.Errors() == 0:
 						good++
@@ -68,6 +73,28 @@ func TestReal(t *testing.T) {
 			t.Logf("%d files, %d routines, %d of them simple; %d files of types alone, %d incomplete",
 				good, routines, simple, types, missing)
 		})
+	}
+}
+
+// compareReal compares a verdict, and ids and parameters, with those of GNU MIG, if that is installed.
+func compareReal(t *testing.T, i *model.Interface, path string, include []string, good bool) {
+	gnu, err := exec.LookPath(gnuMig)
+	if err != nil {
+		return
+	}
+	dir := t.TempDir()
+	list, header := filepath.Join(dir, "list"), filepath.Join(dir, "h.h")
+	args := []string{"-n", "-user", filepath.Join(dir, "u.c"), "-server", filepath.Join(dir, "s.c"), "-header", header,
+		"-list", list}
+	for _, dir := range include {
+		args = append(args, "-I"+dir)
+	}
+	out, err := exec.Command(gnu, append(args, path)...).CombinedOutput()
+	if (err == nil) != good {
+		t.Errorf("%s: %s accepted: %v, we: %v; %.300s", path, gnuMig, err == nil, good, out)
+	} else if good {
+		compareIDs(t, i, list)
+		compareParams(t, i, header)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"portcullis.dev/rules"
 )
 
 // forms looks at the XML and the DER of a signature, and at the text of an XML property list.
@@ -166,41 +168,19 @@ func (l *linter) unknownKeys() {
 }
 
 // nearest returns the known key with the smallest edit distance to key, and that distance.
+// Long keys are cut: no key that is known comes near the limit.
 func nearest(key string, known []string) (string, int) {
+	const most = 256 // bytes compared
 	best, slips := "", len(key)+1
 	for _, k := range known {
 		if d := len(k) - len(key); d >= slips || -d >= slips {
 			continue
 		}
-		if n := editDistance(key, k); n < slips {
+		if n := rules.EditDistance(key[:min(len(key), most)], k[:min(len(k), most)]); n < slips {
 			best, slips = k, n
 		}
 	}
 	return best, slips
-}
-
-// editDistance counts the single-byte insertions, deletions and replacements between two keys. Long keys are cut: no
-// key that is known comes near the limit.
-func editDistance(a, b string) int {
-	const most = 256
-	a, b = a[:min(len(a), most)], b[:min(len(b), most)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // LintSlices returns the advice about a file as a whole: slices of one program whose entitlements give different

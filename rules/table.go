@@ -161,7 +161,7 @@ func Suggest(name string) []string {
 		best := len(want) // farther than any match worth showing
 		for _, n := range r.names() {
 			n = foldName(n)
-			d := distance(want, n)
+			d := EditDistance(want, n)
 			if len(want) >= 3 && strings.Contains(n, want) {
 				d = min(d, 1)
 			}
@@ -179,8 +179,9 @@ func Suggest(name string) []string {
 	return out
 }
 
-// distance counts the letters to insert, delete or replace to make b of a.
-func distance(a, b string) int {
+// EditDistance counts the bytes to insert, delete or replace to make one word of another: how [Suggest] and others that
+// guess what was meant compare names. It takes time in proportion to the product of the lengths; cut what is not trusted.
+func EditDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portcullis.dev/finding"
+	"portcullis.dev/rules"
 )
 
 // Exit codes that scripts may rely on.
@@ -182,6 +183,7 @@ func number(word string) bool {
 
 // nearest returns the one of names that is a slip of the keyboard away from word, or "".
 func nearest(word string, names []string) string {
+	const most = 64 // bytes compared
 	if len(word) < 2 {
 		return ""
 	}
@@ -191,7 +193,7 @@ func nearest(word string, names []string) string {
 		distance = 2
 	}
 	for _, n := range slices.Sorted(slices.Values(names)) {
-		d := editDistance(word, n)
+		d := rules.EditDistance(word[:min(len(word), most)], n[:min(len(n), most)])
 		if len(word) >= 3 && strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}
@@ -200,27 +202,4 @@ func nearest(word string, names []string) string {
 		}
 	}
 	return best
-}
-
-// editDistance counts the insertions, deletions and replacements that turn a into b (Levenshtein), over at most the
-// first 64 bytes of each.
-func editDistance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

@@ -29,7 +29,12 @@ const (
 	IDMachPortSetSeqno                  int32 = 3216
 	IDMachPortGetAttributes             int32 = 3217
 	IDMachPortSetAttributes             int32 = 3218
+	IDMachPortAllocateQos               int32 = 3219
+	IDMachPortAllocateFull              int32 = 3220
 	IDMachPortGetSrights                int32 = 3222
+	IDMachPortSpaceInfo                 int32 = 3223
+	IDMachPortDnrequestInfo             int32 = 3224
+	IDMachPortKernelObject              int32 = 3225
 	IDMachPortInsertMember              int32 = 3226
 	IDMachPortExtractMember             int32 = 3227
 	IDMachPortGetContext                int32 = 3228
@@ -39,9 +44,11 @@ const (
 	IDMachPortDestruct                  int32 = 3232
 	IDMachPortGuard                     int32 = 3233
 	IDMachPortUnguard                   int32 = 3234
+	IDMachPortSpaceBasicInfo            int32 = 3235
 	IDMachPortSpecialReplyPortResetLink int32 = 3236
 	IDMachPortGuardWithFlags            int32 = 3237
 	IDMachPortSwapGuard                 int32 = 3238
+	IDMachPortKobjectDescription        int32 = 3239
 	IDMachPortIsConnectionForService    int32 = 3240
 	IDMachPortGetServicePortInfo        int32 = 3241
 	IDMachPortAssertAttributes          int32 = 3242
@@ -513,6 +520,77 @@ func MachPortSetAttributes[P comparable](c rpc.Caller[P], task P, name mach.Name
 	return
 }
 
+var shapeMachPortAllocateQosRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
+var shapeMachPortAllocateQosReply = rpc.Shape{NDR: true, Min: 24, Max: 24}
+
+// MachPortAllocateQos calls the routine mach_port_allocate_qos, message 3219.
+func MachPortAllocateQos[P comparable](c rpc.Caller[P], task P, right_ uint32, qos [2]int32) (qosOut [2]int32,
+	name mach.Name, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3219, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(20)
+	w.Uint32(right_)
+	for i := range qos {
+		w.Uint32(uint32(qos[i]))
+	}
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortAllocateQosReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	for i := range qosOut {
+		qosOut[i] = int32(r.Uint32())
+	}
+	name = mach.Name(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		qosOut = *new([2]int32)
+		name = *new(mach.Name)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachPortAllocateFullRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 24}
+var shapeMachPortAllocateFullReply = rpc.Shape{NDR: true, Min: 24, Max: 24}
+
+// MachPortAllocateFull calls the routine mach_port_allocate_full, message 3220.
+func MachPortAllocateFull[P comparable](c rpc.Caller[P], task P, right_ uint32, proto P, qos [2]int32,
+	name mach.Name) (qosOut [2]int32, nameOut mach.Name, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3220, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(proto, mach.CopySend)
+	w := rpc.NewWriter(24)
+	w.Uint32(right_)
+	for i := range qos {
+		w.Uint32(uint32(qos[i]))
+	}
+	w.Uint32(uint32(name))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortAllocateFullReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	for i := range qosOut {
+		qosOut[i] = int32(r.Uint32())
+	}
+	nameOut = mach.Name(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		qosOut = *new([2]int32)
+		nameOut = *new(mach.Name)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeMachPortGetSrightsRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortGetSrightsReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
@@ -533,6 +611,121 @@ func MachPortGetSrights[P comparable](c rpc.Caller[P], task P, name mach.Name) (
 	if !r.Done() {
 		rpc.Refuse(c, rep)
 		srights = *new(uint32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachPortSpaceInfoRequest = rpc.Shape{}
+var shapeMachPortSpaceInfoReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorOOL},
+	{N: 1, Type: mach.DescriptorOOL},
+}, NDR: true, Min: 40, Max: 40}
+
+// MachPortSpaceInfo calls the routine mach_port_space_info, message 3223.
+func MachPortSpaceInfo[P comparable](c rpc.Caller[P], space P) (spaceInfo [6]uint32, tableInfo [][7]uint32,
+	treeInfo [][9]uint32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3223, Dest: space, DestDisposition: mach.CopySend}
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortSpaceInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	for i := range spaceInfo {
+		spaceInfo[i] = r.Uint32()
+	}
+	nTableInfo := r.Count(2147483647)
+	nTreeInfo := r.Count(2147483647)
+	if len(rep.Items[0].Data) != nTableInfo*28 {
+		r.Fail()
+	} else {
+		mem := rpc.Fields(rep.Items[0].Data)
+		tableInfo = make([][7]uint32, mem.Elements(nTableInfo, 28))
+		for i := range tableInfo {
+			for j := range tableInfo[i] {
+				tableInfo[i][j] = mem.Uint32()
+			}
+		}
+		if !mem.Done() {
+			r.Fail()
+		}
+	}
+	if len(rep.Items[1].Data) != nTreeInfo*36 {
+		r.Fail()
+	} else {
+		mem := rpc.Fields(rep.Items[1].Data)
+		treeInfo = make([][9]uint32, mem.Elements(nTreeInfo, 36))
+		for i := range treeInfo {
+			for j := range treeInfo[i] {
+				treeInfo[i][j] = mem.Uint32()
+			}
+		}
+		if !mem.Done() {
+			r.Fail()
+		}
+	}
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		spaceInfo = *new([6]uint32)
+		tableInfo = *new([][7]uint32)
+		treeInfo = *new([][9]uint32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachPortDnrequestInfoRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeMachPortDnrequestInfoReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
+
+// MachPortDnrequestInfo calls the routine mach_port_dnrequest_info, message 3224.
+func MachPortDnrequestInfo[P comparable](c rpc.Caller[P], task P, name mach.Name) (dnrTotal uint32,
+	dnrUsed uint32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3224, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(uint32(name))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortDnrequestInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	dnrTotal = r.Uint32()
+	dnrUsed = r.Uint32()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		dnrTotal = *new(uint32)
+		dnrUsed = *new(uint32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachPortKernelObjectRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeMachPortKernelObjectReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
+
+// MachPortKernelObject calls the routine mach_port_kernel_object, message 3225.
+func MachPortKernelObject[P comparable](c rpc.Caller[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3225, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(uint32(name))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortKernelObjectReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	objectType = r.Uint32()
+	objectAddr = r.Uint32()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		objectType = *new(uint32)
+		objectAddr = *new(uint32)
 		kr = mach.MigTypeError
 		return
 	}
@@ -721,6 +914,30 @@ func MachPortUnguard[P comparable](c rpc.Caller[P], task P, name mach.Name,
 	return
 }
 
+var shapeMachPortSpaceBasicInfoRequest = rpc.Shape{}
+var shapeMachPortSpaceBasicInfoReply = rpc.Shape{NDR: true, Min: 36, Max: 36}
+
+// MachPortSpaceBasicInfo calls the routine mach_port_space_basic_info, message 3235.
+func MachPortSpaceBasicInfo[P comparable](c rpc.Caller[P], task P) (basicInfo [6]uint32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3235, Dest: task, DestDisposition: mach.CopySend}
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortSpaceBasicInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	for i := range basicInfo {
+		basicInfo[i] = r.Uint32()
+	}
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		basicInfo = *new([6]uint32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeMachPortSpecialReplyPortResetLinkRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
 var shapeMachPortSpecialReplyPortResetLinkReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
 
@@ -776,6 +993,36 @@ func MachPortSwapGuard[P comparable](c rpc.Caller[P], task P, name mach.Name, ol
 	w.Uint64(newGuard)
 	req.Body = w.B
 	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeMachPortSwapGuardReply)
+	return
+}
+
+var shapeMachPortKobjectDescriptionRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeMachPortKobjectDescriptionReply = rpc.Shape{NDR: true, Min: 32, Max: 544}
+
+// MachPortKobjectDescription calls the routine mach_port_kobject_description, message 3239.
+func MachPortKobjectDescription[P comparable](c rpc.Caller[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint64, description string, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3239, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(uint32(name))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachPortKobjectDescriptionReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	objectType = r.Uint32()
+	objectAddr = r.Uint64()
+	description = r.VarString(512)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		objectType = *new(uint32)
+		objectAddr = *new(uint64)
+		description = *new(string)
+		kr = mach.MigTypeError
+		return
+	}
 	return
 }
 
@@ -902,8 +1149,23 @@ type Server[P comparable] interface {
 	// MachPortSetAttributes serves mach_port_set_attributes.
 	MachPortSetAttributes(req *rpc.Message[P], task P, name mach.Name, flavor int32,
 		portInfo []int32) (kr mach.KernReturn)
+	// MachPortAllocateQos serves mach_port_allocate_qos.
+	MachPortAllocateQos(req *rpc.Message[P], task P, right_ uint32, qos [2]int32) (qosOut [2]int32, name mach.Name,
+		kr mach.KernReturn)
+	// MachPortAllocateFull serves mach_port_allocate_full.
+	MachPortAllocateFull(req *rpc.Message[P], task P, right_ uint32, proto P, qos [2]int32,
+		name mach.Name) (qosOut [2]int32, nameOut mach.Name, kr mach.KernReturn)
 	// MachPortGetSrights serves mach_port_get_srights.
 	MachPortGetSrights(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
+	// MachPortSpaceInfo serves mach_port_space_info.
+	MachPortSpaceInfo(req *rpc.Message[P], space P) (spaceInfo [6]uint32, tableInfo [][7]uint32,
+		treeInfo [][9]uint32, kr mach.KernReturn)
+	// MachPortDnrequestInfo serves mach_port_dnrequest_info.
+	MachPortDnrequestInfo(req *rpc.Message[P], task P, name mach.Name) (dnrTotal uint32, dnrUsed uint32,
+		kr mach.KernReturn)
+	// MachPortKernelObject serves mach_port_kernel_object.
+	MachPortKernelObject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint32,
+		kr mach.KernReturn)
 	// MachPortInsertMember serves mach_port_insert_member.
 	MachPortInsertMember(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
 	// MachPortExtractMember serves mach_port_extract_member.
@@ -924,6 +1186,8 @@ type Server[P comparable] interface {
 	MachPortGuard(req *rpc.Message[P], task P, name mach.Name, guard uint64, strict int32) (kr mach.KernReturn)
 	// MachPortUnguard serves mach_port_unguard.
 	MachPortUnguard(req *rpc.Message[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn)
+	// MachPortSpaceBasicInfo serves mach_port_space_basic_info.
+	MachPortSpaceBasicInfo(req *rpc.Message[P], task P) (basicInfo [6]uint32, kr mach.KernReturn)
 	// MachPortSpecialReplyPortResetLink serves mach_port_special_reply_port_reset_link.
 	MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32,
 		kr mach.KernReturn)
@@ -933,6 +1197,9 @@ type Server[P comparable] interface {
 	// MachPortSwapGuard serves mach_port_swap_guard.
 	MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64,
 		newGuard uint64) (kr mach.KernReturn)
+	// MachPortKobjectDescription serves mach_port_kobject_description.
+	MachPortKobjectDescription(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint64,
+		description string, kr mach.KernReturn)
 	// MachPortIsConnectionForService serves mach_port_is_connection_for_service.
 	MachPortIsConnectionForService(req *rpc.Message[P], task P, connectionPort mach.Name,
 		servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
@@ -975,7 +1242,17 @@ type Funcs[P comparable] struct {
 		portInfoOutRoom uint32) (portInfoOut []int32, kr mach.KernReturn)
 	DoMachPortSetAttributes func(req *rpc.Message[P], task P, name mach.Name, flavor int32,
 		portInfo []int32) (kr mach.KernReturn)
-	DoMachPortGetSrights    func(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
+	DoMachPortAllocateQos func(req *rpc.Message[P], task P, right_ uint32, qos [2]int32) (qosOut [2]int32,
+		name mach.Name, kr mach.KernReturn)
+	DoMachPortAllocateFull func(req *rpc.Message[P], task P, right_ uint32, proto P, qos [2]int32,
+		name mach.Name) (qosOut [2]int32, nameOut mach.Name, kr mach.KernReturn)
+	DoMachPortGetSrights func(req *rpc.Message[P], task P, name mach.Name) (srights uint32, kr mach.KernReturn)
+	DoMachPortSpaceInfo  func(req *rpc.Message[P], space P) (spaceInfo [6]uint32, tableInfo [][7]uint32,
+		treeInfo [][9]uint32, kr mach.KernReturn)
+	DoMachPortDnrequestInfo func(req *rpc.Message[P], task P, name mach.Name) (dnrTotal uint32, dnrUsed uint32,
+		kr mach.KernReturn)
+	DoMachPortKernelObject func(req *rpc.Message[P], task P, name mach.Name) (objectType uint32, objectAddr uint32,
+		kr mach.KernReturn)
 	DoMachPortInsertMember  func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
 	DoMachPortExtractMember func(req *rpc.Message[P], task P, name mach.Name, pset mach.Name) (kr mach.KernReturn)
 	DoMachPortGetContext    func(req *rpc.Message[P], task P, name mach.Name) (context uint64, kr mach.KernReturn)
@@ -989,12 +1266,15 @@ type Funcs[P comparable] struct {
 	DoMachPortGuard func(req *rpc.Message[P], task P, name mach.Name, guard uint64,
 		strict int32) (kr mach.KernReturn)
 	DoMachPortUnguard                   func(req *rpc.Message[P], task P, name mach.Name, guard uint64) (kr mach.KernReturn)
+	DoMachPortSpaceBasicInfo            func(req *rpc.Message[P], task P) (basicInfo [6]uint32, kr mach.KernReturn)
 	DoMachPortSpecialReplyPortResetLink func(req *rpc.Message[P], task P, name mach.Name) (srpLostLink int32,
 		kr mach.KernReturn)
 	DoMachPortGuardWithFlags func(req *rpc.Message[P], task P, name mach.Name, guard uint64,
 		flags uint64) (kr mach.KernReturn)
 	DoMachPortSwapGuard func(req *rpc.Message[P], task P, name mach.Name, oldGuard uint64,
 		newGuard uint64) (kr mach.KernReturn)
+	DoMachPortKobjectDescription func(req *rpc.Message[P], task P, name mach.Name) (objectType uint32,
+		objectAddr uint64, description string, kr mach.KernReturn)
 	DoMachPortIsConnectionForService func(req *rpc.Message[P], task P, connectionPort mach.Name,
 		servicePort mach.Name) (filterPolicyId uint64, kr mach.KernReturn)
 	DoMachPortGetServicePortInfo func(req *rpc.Message[P], task P, name mach.Name) (spInfoOut [256]uint8,
@@ -1192,6 +1472,26 @@ func (f *Funcs[P]) MachPortSetAttributes(req *rpc.Message[P], task P, name mach.
 	return f.DoMachPortSetAttributes(req, task, name, flavor, portInfo)
 }
 
+// MachPortAllocateQos implements Server.
+func (f *Funcs[P]) MachPortAllocateQos(req *rpc.Message[P], task P, right_ uint32,
+	qos [2]int32) (qosOut [2]int32, name mach.Name, kr mach.KernReturn) {
+	if f.DoMachPortAllocateQos == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortAllocateQos(req, task, right_, qos)
+}
+
+// MachPortAllocateFull implements Server.
+func (f *Funcs[P]) MachPortAllocateFull(req *rpc.Message[P], task P, right_ uint32, proto P, qos [2]int32,
+	name mach.Name) (qosOut [2]int32, nameOut mach.Name, kr mach.KernReturn) {
+	if f.DoMachPortAllocateFull == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortAllocateFull(req, task, right_, proto, qos, name)
+}
+
 // MachPortGetSrights implements Server.
 func (f *Funcs[P]) MachPortGetSrights(req *rpc.Message[P], task P, name mach.Name) (srights uint32,
 	kr mach.KernReturn) {
@@ -1200,6 +1500,36 @@ func (f *Funcs[P]) MachPortGetSrights(req *rpc.Message[P], task P, name mach.Nam
 		return
 	}
 	return f.DoMachPortGetSrights(req, task, name)
+}
+
+// MachPortSpaceInfo implements Server.
+func (f *Funcs[P]) MachPortSpaceInfo(req *rpc.Message[P], space P) (spaceInfo [6]uint32, tableInfo [][7]uint32,
+	treeInfo [][9]uint32, kr mach.KernReturn) {
+	if f.DoMachPortSpaceInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortSpaceInfo(req, space)
+}
+
+// MachPortDnrequestInfo implements Server.
+func (f *Funcs[P]) MachPortDnrequestInfo(req *rpc.Message[P], task P, name mach.Name) (dnrTotal uint32,
+	dnrUsed uint32, kr mach.KernReturn) {
+	if f.DoMachPortDnrequestInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortDnrequestInfo(req, task, name)
+}
+
+// MachPortKernelObject implements Server.
+func (f *Funcs[P]) MachPortKernelObject(req *rpc.Message[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint32, kr mach.KernReturn) {
+	if f.DoMachPortKernelObject == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortKernelObject(req, task, name)
 }
 
 // MachPortInsertMember implements Server.
@@ -1292,6 +1622,16 @@ func (f *Funcs[P]) MachPortUnguard(req *rpc.Message[P], task P, name mach.Name,
 	return f.DoMachPortUnguard(req, task, name, guard)
 }
 
+// MachPortSpaceBasicInfo implements Server.
+func (f *Funcs[P]) MachPortSpaceBasicInfo(req *rpc.Message[P], task P) (basicInfo [6]uint32,
+	kr mach.KernReturn) {
+	if f.DoMachPortSpaceBasicInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortSpaceBasicInfo(req, task)
+}
+
 // MachPortSpecialReplyPortResetLink implements Server.
 func (f *Funcs[P]) MachPortSpecialReplyPortResetLink(req *rpc.Message[P], task P,
 	name mach.Name) (srpLostLink int32, kr mach.KernReturn) {
@@ -1320,6 +1660,16 @@ func (f *Funcs[P]) MachPortSwapGuard(req *rpc.Message[P], task P, name mach.Name
 		return
 	}
 	return f.DoMachPortSwapGuard(req, task, name, oldGuard, newGuard)
+}
+
+// MachPortKobjectDescription implements Server.
+func (f *Funcs[P]) MachPortKobjectDescription(req *rpc.Message[P], task P, name mach.Name) (objectType uint32,
+	objectAddr uint64, description string, kr mach.KernReturn) {
+	if f.DoMachPortKobjectDescription == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachPortKobjectDescription(req, task, name)
 }
 
 // MachPortIsConnectionForService implements Server.
@@ -1395,8 +1745,18 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveMachPortGetAttributes(s, req, rep)
 	case IDMachPortSetAttributes:
 		kr = serveMachPortSetAttributes(s, req, rep)
+	case IDMachPortAllocateQos:
+		kr = serveMachPortAllocateQos(s, req, rep)
+	case IDMachPortAllocateFull:
+		kr = serveMachPortAllocateFull(s, req, rep)
 	case IDMachPortGetSrights:
 		kr = serveMachPortGetSrights(s, req, rep)
+	case IDMachPortSpaceInfo:
+		kr = serveMachPortSpaceInfo(s, req, rep)
+	case IDMachPortDnrequestInfo:
+		kr = serveMachPortDnrequestInfo(s, req, rep)
+	case IDMachPortKernelObject:
+		kr = serveMachPortKernelObject(s, req, rep)
 	case IDMachPortInsertMember:
 		kr = serveMachPortInsertMember(s, req, rep)
 	case IDMachPortExtractMember:
@@ -1415,12 +1775,16 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveMachPortGuard(s, req, rep)
 	case IDMachPortUnguard:
 		kr = serveMachPortUnguard(s, req, rep)
+	case IDMachPortSpaceBasicInfo:
+		kr = serveMachPortSpaceBasicInfo(s, req, rep)
 	case IDMachPortSpecialReplyPortResetLink:
 		kr = serveMachPortSpecialReplyPortResetLink(s, req, rep)
 	case IDMachPortGuardWithFlags:
 		kr = serveMachPortGuardWithFlags(s, req, rep)
 	case IDMachPortSwapGuard:
 		kr = serveMachPortSwapGuard(s, req, rep)
+	case IDMachPortKobjectDescription:
+		kr = serveMachPortKobjectDescription(s, req, rep)
 	case IDMachPortIsConnectionForService:
 		kr = serveMachPortIsConnectionForService(s, req, rep)
 	case IDMachPortGetServicePortInfo:
@@ -1845,6 +2209,67 @@ func serveMachPortSetAttributes[P comparable](s Server[P], req, rep *rpc.Message
 	return kr
 }
 
+func serveMachPortAllocateQos[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortAllocateQosRequest); kr != 0 {
+		return kr
+	}
+	var right_ uint32
+	var qos [2]int32
+	r := rpc.NewReader(req.Body)
+	right_ = r.Uint32()
+	for i := range qos {
+		qos[i] = int32(r.Uint32())
+	}
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	qosOut, nameOut, kr := s.MachPortAllocateQos(req, req.Dest, right_, qos)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(24)
+	w.Uint32(0)
+	for i := range qosOut {
+		w.Uint32(uint32(qosOut[i]))
+	}
+	w.Uint32(uint32(nameOut))
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachPortAllocateFull[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortAllocateFullRequest); kr != 0 {
+		return kr
+	}
+	var right_ uint32
+	var proto P
+	var qos [2]int32
+	var name mach.Name
+	proto = req.Items[0].Port
+	r := rpc.NewReader(req.Body)
+	right_ = r.Uint32()
+	for i := range qos {
+		qos[i] = int32(r.Uint32())
+	}
+	name = mach.Name(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	qosOut, nameOut, kr := s.MachPortAllocateFull(req, req.Dest, right_, proto, qos, name)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	w := rpc.NewWriter(24)
+	w.Uint32(0)
+	for i := range qosOut {
+		w.Uint32(uint32(qosOut[i]))
+	}
+	w.Uint32(uint32(nameOut))
+	rep.Body = w.B
+	return 0
+}
+
 func serveMachPortGetSrights[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortGetSrightsRequest); kr != 0 {
 		return kr
@@ -1862,6 +2287,87 @@ func serveMachPortGetSrights[P comparable](s Server[P], req, rep *rpc.Message[P]
 	w := rpc.NewWriter(16)
 	w.Uint32(0)
 	w.Uint32(srightsOut)
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachPortSpaceInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortSpaceInfoRequest); kr != 0 {
+		return kr
+	}
+	spaceInfoOut, tableInfoOut, treeInfoOut, kr := s.MachPortSpaceInfo(req, req.Dest)
+	if kr != 0 {
+		return kr
+	}
+	rep.Complex = true
+	{
+		var w rpc.Writer
+		for i := range tableInfoOut {
+			for j := range tableInfoOut[i] {
+				w.Uint32(tableInfoOut[i][j])
+			}
+		}
+		rep.AddMemory(w.B, false, false)
+	}
+	{
+		var w rpc.Writer
+		for i := range treeInfoOut {
+			for j := range treeInfoOut[i] {
+				w.Uint32(treeInfoOut[i][j])
+			}
+		}
+		rep.AddMemory(w.B, false, false)
+	}
+	w := rpc.NewWriter(40)
+	for i := range spaceInfoOut {
+		w.Uint32(spaceInfoOut[i])
+	}
+	w.Uint32(uint32(len(tableInfoOut)))
+	w.Uint32(uint32(len(treeInfoOut)))
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachPortDnrequestInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortDnrequestInfoRequest); kr != 0 {
+		return kr
+	}
+	var name mach.Name
+	r := rpc.NewReader(req.Body)
+	name = mach.Name(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	dnrTotalOut, dnrUsedOut, kr := s.MachPortDnrequestInfo(req, req.Dest, name)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(20)
+	w.Uint32(0)
+	w.Uint32(dnrTotalOut)
+	w.Uint32(dnrUsedOut)
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachPortKernelObject[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortKernelObjectRequest); kr != 0 {
+		return kr
+	}
+	var name mach.Name
+	r := rpc.NewReader(req.Body)
+	name = mach.Name(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	objectTypeOut, objectAddrOut, kr := s.MachPortKernelObject(req, req.Dest, name)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(20)
+	w.Uint32(0)
+	w.Uint32(objectTypeOut)
+	w.Uint32(objectAddrOut)
 	rep.Body = w.B
 	return 0
 }
@@ -2043,6 +2549,23 @@ func serveMachPortUnguard[P comparable](s Server[P], req, rep *rpc.Message[P]) (
 	return kr
 }
 
+func serveMachPortSpaceBasicInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortSpaceBasicInfoRequest); kr != 0 {
+		return kr
+	}
+	basicInfoOut, kr := s.MachPortSpaceBasicInfo(req, req.Dest)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(36)
+	w.Uint32(0)
+	for i := range basicInfoOut {
+		w.Uint32(basicInfoOut[i])
+	}
+	rep.Body = w.B
+	return 0
+}
+
 func serveMachPortSpecialReplyPortResetLink[P comparable](s Server[P], req,
 	rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachPortSpecialReplyPortResetLinkRequest); kr != 0 {
@@ -2099,6 +2622,30 @@ func serveMachPortSwapGuard[P comparable](s Server[P], req, rep *rpc.Message[P])
 	}
 	kr = s.MachPortSwapGuard(req, req.Dest, name, oldGuard, newGuard)
 	return kr
+}
+
+func serveMachPortKobjectDescription[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachPortKobjectDescriptionRequest); kr != 0 {
+		return kr
+	}
+	var name mach.Name
+	r := rpc.NewReader(req.Body)
+	name = mach.Name(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	objectTypeOut, objectAddrOut, descriptionOut, kr := s.MachPortKobjectDescription(req, req.Dest, name)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(32)
+	w.Uint32(0)
+	w.Uint32(objectTypeOut)
+	w.Uint64(objectAddrOut)
+	w.VarString(descriptionOut, 512)
+	rep.Body = w.B
+	return 0
 }
 
 func serveMachPortIsConnectionForService[P comparable](s Server[P], req,

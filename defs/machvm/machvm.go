@@ -10,21 +10,28 @@ import (
 
 // Message ids; that of a reply is 100 more.
 const (
-	IDMachVmAllocate      int32 = 4800
-	IDMachVmDeallocate    int32 = 4801
-	IDMachVmProtect       int32 = 4802
-	IDMachVmInherit       int32 = 4803
-	IDMachVmRead          int32 = 4804
-	IDMachVmWrite         int32 = 4806
-	IDMachVmCopy          int32 = 4807
-	IDMachVmReadOverwrite int32 = 4808
-	IDMachVmMsync         int32 = 4809
-	IDMachVmMap           int32 = 4811
-	IDMachVmRemap         int32 = 4813
-	IDMachVmRegionRecurse int32 = 4815
-	IDMachVmRegion        int32 = 4816
-	IDMachMakeMemoryEntry int32 = 4817
-	IDMachVmRemapNew      int32 = 4821
+	IDMachVmAllocate         int32 = 4800
+	IDMachVmDeallocate       int32 = 4801
+	IDMachVmProtect          int32 = 4802
+	IDMachVmInherit          int32 = 4803
+	IDMachVmRead             int32 = 4804
+	IDMachVmReadList         int32 = 4805
+	IDMachVmWrite            int32 = 4806
+	IDMachVmCopy             int32 = 4807
+	IDMachVmReadOverwrite    int32 = 4808
+	IDMachVmMsync            int32 = 4809
+	IDMachVmBehaviorSet      int32 = 4810
+	IDMachVmMap              int32 = 4811
+	IDMachVmMachineAttribute int32 = 4812
+	IDMachVmRemap            int32 = 4813
+	IDMachVmPageQuery        int32 = 4814
+	IDMachVmRegionRecurse    int32 = 4815
+	IDMachVmRegion           int32 = 4816
+	IDMachMakeMemoryEntry    int32 = 4817
+	IDMachVmPurgableControl  int32 = 4818
+	IDMachVmPageInfo         int32 = 4819
+	IDMachVmPageRangeQuery   int32 = 4820
+	IDMachVmRemapNew         int32 = 4821
 )
 
 var shapeMachVmAllocateRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
@@ -136,6 +143,37 @@ func MachVmRead[P comparable](c rpc.Caller[P], targetTask P, address uint64, siz
 	return
 }
 
+var shapeMachVmReadListRequest = rpc.Shape{NDR: true, Min: 4108, Max: 4108}
+var shapeMachVmReadListReply = rpc.Shape{NDR: true, Min: 4108, Max: 4108}
+
+// MachVmReadList calls the routine mach_vm_read_list, message 4805.
+func MachVmReadList[P comparable](c rpc.Caller[P], targetTask P, dataList [512]uint64,
+	count uint32) (dataListOut [512]uint64, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4805, Dest: targetTask, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(4108)
+	for i := range dataList {
+		w.Uint64(dataList[i])
+	}
+	w.Uint32(count)
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmReadListReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	for i := range dataListOut {
+		dataListOut[i] = r.Uint64()
+	}
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		dataListOut = *new([512]uint64)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeMachVmWriteRequest = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorOOL},
 }, NDR: true, Min: 20, Max: 20}
@@ -219,6 +257,22 @@ func MachVmMsync[P comparable](c rpc.Caller[P], targetTask P, address uint64, si
 	return
 }
 
+var shapeMachVmBehaviorSetRequest = rpc.Shape{NDR: true, Min: 28, Max: 28}
+var shapeMachVmBehaviorSetReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// MachVmBehaviorSet calls the routine mach_vm_behavior_set, message 4810.
+func MachVmBehaviorSet[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64,
+	newBehavior int32) (kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4810, Dest: targetTask, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(28)
+	w.Uint64(address)
+	w.Uint64(size)
+	w.Uint32(uint32(newBehavior))
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeMachVmBehaviorSetReply)
+	return
+}
+
 var shapeMachVmMapRequest = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
 }, NDR: true, Min: 60, Max: 60}
@@ -252,6 +306,35 @@ func MachVmMap[P comparable](c rpc.Caller[P], targetTask P, address uint64, size
 	if !r.Done() {
 		rpc.Refuse(c, rep)
 		addressOut = *new(uint64)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachVmMachineAttributeRequest = rpc.Shape{NDR: true, Min: 32, Max: 32}
+var shapeMachVmMachineAttributeReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
+
+// MachVmMachineAttribute calls the routine mach_vm_machine_attribute, message 4812.
+func MachVmMachineAttribute[P comparable](c rpc.Caller[P], targetTask P, address uint64, size uint64,
+	attribute int32, value int32) (valueOut int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4812, Dest: targetTask, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(32)
+	w.Uint64(address)
+	w.Uint64(size)
+	w.Uint32(uint32(attribute))
+	w.Uint32(uint32(value))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmMachineAttributeReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	valueOut = int32(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		valueOut = *new(int32)
 		kr = mach.MigTypeError
 		return
 	}
@@ -293,6 +376,34 @@ func MachVmRemap[P comparable](c rpc.Caller[P], targetTask P, targetAddress uint
 		targetAddressOut = *new(uint64)
 		curProtection = *new(int32)
 		maxProtection = *new(int32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachVmPageQueryRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
+var shapeMachVmPageQueryReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
+
+// MachVmPageQuery calls the routine mach_vm_page_query, message 4814.
+func MachVmPageQuery[P comparable](c rpc.Caller[P], targetMap P, offset uint64) (disposition int32,
+	refCount int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4814, Dest: targetMap, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(16)
+	w.Uint64(offset)
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmPageQueryReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	disposition = int32(r.Uint32())
+	refCount = int32(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		disposition = *new(int32)
+		refCount = *new(int32)
 		kr = mach.MigTypeError
 		return
 	}
@@ -419,6 +530,99 @@ func MachMakeMemoryEntry[P comparable](c rpc.Caller[P], targetTask P, size uint6
 	return
 }
 
+var shapeMachVmPurgableControlRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
+var shapeMachVmPurgableControlReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
+
+// MachVmPurgableControl calls the routine mach_vm_purgable_control, message 4818.
+func MachVmPurgableControl[P comparable](c rpc.Caller[P], targetTask P, address uint64, control int32,
+	state int32) (stateOut int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4818, Dest: targetTask, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(24)
+	w.Uint64(address)
+	w.Uint32(uint32(control))
+	w.Uint32(uint32(state))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmPurgableControlReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	stateOut = int32(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		stateOut = *new(int32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeMachVmPageInfoRequest = rpc.Shape{NDR: true, Min: 24, Max: 24}
+var shapeMachVmPageInfoReply = rpc.Shape{NDR: true, Min: 16, Max: 144}
+
+// MachVmPageInfo calls the routine mach_vm_page_info, message 4819.
+func MachVmPageInfo[P comparable](c rpc.Caller[P], targetTask P, address uint64, flavor int32,
+	infoRoom uint32) (info []int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4819, Dest: targetTask, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(24)
+	w.Uint64(address)
+	w.Uint32(uint32(flavor))
+	w.Uint32(min(infoRoom, 32))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmPageInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	nInfo := r.Count(32)
+	info = make([]int32, r.Elements(nInfo, 4))
+	for i := range info {
+		info[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		info = *new([]int32)
+		kr = mach.MigTypeError
+		return
+	}
+	if uint64(len(info)) > uint64(infoRoom) {
+		info, kr = info[:infoRoom], mach.MigArrayTooLarge
+	}
+	return
+}
+
+var shapeMachVmPageRangeQueryRequest = rpc.Shape{NDR: true, Min: 40, Max: 40}
+var shapeMachVmPageRangeQueryReply = rpc.Shape{NDR: true, Min: 20, Max: 20}
+
+// MachVmPageRangeQuery calls the routine mach_vm_page_range_query, message 4820.
+func MachVmPageRangeQuery[P comparable](c rpc.Caller[P], targetMap P, address uint64, size uint64,
+	dispositions uint64, dispositionsCount uint64) (dispositionsCountOut uint64, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 4820, Dest: targetMap, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(40)
+	w.Uint64(address)
+	w.Uint64(size)
+	w.Uint64(dispositions)
+	w.Uint64(dispositionsCount)
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeMachVmPageRangeQueryReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	dispositionsCountOut = r.Uint64()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		dispositionsCountOut = *new(uint64)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeMachVmRemapNewRequest = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
 }, NDR: true, Min: 60, Max: 60}
@@ -478,6 +682,9 @@ type Server[P comparable] interface {
 		newInheritance int32) (kr mach.KernReturn)
 	// MachVmRead serves mach_vm_read.
 	MachVmRead(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8, kr mach.KernReturn)
+	// MachVmReadList serves mach_vm_read_list.
+	MachVmReadList(req *rpc.Message[P], targetTask P, dataList [512]uint64, count uint32) (dataListOut [512]uint64,
+		kr mach.KernReturn)
 	// MachVmWrite serves mach_vm_write.
 	MachVmWrite(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn)
 	// MachVmCopy serves mach_vm_copy.
@@ -489,14 +696,23 @@ type Server[P comparable] interface {
 	// MachVmMsync serves mach_vm_msync.
 	MachVmMsync(req *rpc.Message[P], targetTask P, address uint64, size uint64,
 		syncFlags int32) (kr mach.KernReturn)
+	// MachVmBehaviorSet serves mach_vm_behavior_set.
+	MachVmBehaviorSet(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		newBehavior int32) (kr mach.KernReturn)
 	// MachVmMap serves mach_vm_map.
 	MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32, object P,
 		offset uint64, copy int32, curProtection int32, maxProtection int32, inheritance int32) (addressOut uint64,
 		kr mach.KernReturn)
+	// MachVmMachineAttribute serves mach_vm_machine_attribute.
+	MachVmMachineAttribute(req *rpc.Message[P], targetTask P, address uint64, size uint64, attribute int32,
+		value int32) (valueOut int32, kr mach.KernReturn)
 	// MachVmRemap serves mach_vm_remap.
 	MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32,
 		srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64, curProtection int32,
 		maxProtection int32, kr mach.KernReturn)
+	// MachVmPageQuery serves mach_vm_page_query.
+	MachVmPageQuery(req *rpc.Message[P], targetMap P, offset uint64) (disposition int32, refCount int32,
+		kr mach.KernReturn)
 	// MachVmRegionRecurse serves mach_vm_region_recurse.
 	MachVmRegionRecurse(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32,
 		infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
@@ -506,6 +722,15 @@ type Server[P comparable] interface {
 	// MachMakeMemoryEntry serves mach_make_memory_entry.
 	MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32,
 		parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
+	// MachVmPurgableControl serves mach_vm_purgable_control.
+	MachVmPurgableControl(req *rpc.Message[P], targetTask P, address uint64, control int32,
+		state int32) (stateOut int32, kr mach.KernReturn)
+	// MachVmPageInfo serves mach_vm_page_info.
+	MachVmPageInfo(req *rpc.Message[P], targetTask P, address uint64, flavor int32, infoRoom uint32) (info []int32,
+		kr mach.KernReturn)
+	// MachVmPageRangeQuery serves mach_vm_page_range_query.
+	MachVmPageRangeQuery(req *rpc.Message[P], targetMap P, address uint64, size uint64, dispositions uint64,
+		dispositionsCount uint64) (dispositionsCountOut uint64, kr mach.KernReturn)
 	// MachVmRemapNew serves mach_vm_remap_new.
 	MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64, flags int32,
 		srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
@@ -525,6 +750,8 @@ type Funcs[P comparable] struct {
 		newInheritance int32) (kr mach.KernReturn)
 	DoMachVmRead func(req *rpc.Message[P], targetTask P, address uint64, size uint64) (data []uint8,
 		kr mach.KernReturn)
+	DoMachVmReadList func(req *rpc.Message[P], targetTask P, dataList [512]uint64,
+		count uint32) (dataListOut [512]uint64, kr mach.KernReturn)
 	DoMachVmWrite func(req *rpc.Message[P], targetTask P, address uint64, data []uint8) (kr mach.KernReturn)
 	DoMachVmCopy  func(req *rpc.Message[P], targetTask P, sourceAddress uint64, size uint64,
 		destAddress uint64) (kr mach.KernReturn)
@@ -532,18 +759,30 @@ type Funcs[P comparable] struct {
 		data uint64) (outsize uint64, kr mach.KernReturn)
 	DoMachVmMsync func(req *rpc.Message[P], targetTask P, address uint64, size uint64,
 		syncFlags int32) (kr mach.KernReturn)
+	DoMachVmBehaviorSet func(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+		newBehavior int32) (kr mach.KernReturn)
 	DoMachVmMap func(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64, flags int32,
 		object P, offset uint64, copy int32, curProtection int32, maxProtection int32,
 		inheritance int32) (addressOut uint64, kr mach.KernReturn)
+	DoMachVmMachineAttribute func(req *rpc.Message[P], targetTask P, address uint64, size uint64, attribute int32,
+		value int32) (valueOut int32, kr mach.KernReturn)
 	DoMachVmRemap func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64,
 		flags int32, srcTask P, srcAddress uint64, copy int32, inheritance int32) (targetAddressOut uint64,
 		curProtection int32, maxProtection int32, kr mach.KernReturn)
+	DoMachVmPageQuery func(req *rpc.Message[P], targetMap P, offset uint64) (disposition int32, refCount int32,
+		kr mach.KernReturn)
 	DoMachVmRegionRecurse func(req *rpc.Message[P], targetTask P, address uint64, nestingDepth uint32,
 		infoRoom uint32) (addressOut uint64, size uint64, nestingDepthOut uint32, info []int32, kr mach.KernReturn)
 	DoMachVmRegion func(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
 		infoRoom uint32) (addressOut uint64, size uint64, info []int32, objectName P, kr mach.KernReturn)
 	DoMachMakeMemoryEntry func(req *rpc.Message[P], targetTask P, size uint64, offset uint64, permission int32,
 		parentHandle P) (sizeOut uint64, objectHandle P, kr mach.KernReturn)
+	DoMachVmPurgableControl func(req *rpc.Message[P], targetTask P, address uint64, control int32,
+		state int32) (stateOut int32, kr mach.KernReturn)
+	DoMachVmPageInfo func(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
+		infoRoom uint32) (info []int32, kr mach.KernReturn)
+	DoMachVmPageRangeQuery func(req *rpc.Message[P], targetMap P, address uint64, size uint64, dispositions uint64,
+		dispositionsCount uint64) (dispositionsCountOut uint64, kr mach.KernReturn)
 	DoMachVmRemapNew func(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64, mask uint64,
 		flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
 		inheritance int32) (targetAddressOut uint64, curProtectionOut int32, maxProtectionOut int32,
@@ -600,6 +839,16 @@ func (f *Funcs[P]) MachVmRead(req *rpc.Message[P], targetTask P, address uint64,
 	return f.DoMachVmRead(req, targetTask, address, size)
 }
 
+// MachVmReadList implements Server.
+func (f *Funcs[P]) MachVmReadList(req *rpc.Message[P], targetTask P, dataList [512]uint64,
+	count uint32) (dataListOut [512]uint64, kr mach.KernReturn) {
+	if f.DoMachVmReadList == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmReadList(req, targetTask, dataList, count)
+}
+
 // MachVmWrite implements Server.
 func (f *Funcs[P]) MachVmWrite(req *rpc.Message[P], targetTask P, address uint64,
 	data []uint8) (kr mach.KernReturn) {
@@ -640,6 +889,16 @@ func (f *Funcs[P]) MachVmMsync(req *rpc.Message[P], targetTask P, address uint64
 	return f.DoMachVmMsync(req, targetTask, address, size, syncFlags)
 }
 
+// MachVmBehaviorSet implements Server.
+func (f *Funcs[P]) MachVmBehaviorSet(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	newBehavior int32) (kr mach.KernReturn) {
+	if f.DoMachVmBehaviorSet == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmBehaviorSet(req, targetTask, address, size, newBehavior)
+}
+
 // MachVmMap implements Server.
 func (f *Funcs[P]) MachVmMap(req *rpc.Message[P], targetTask P, address uint64, size uint64, mask uint64,
 	flags int32, object P, offset uint64, copy int32, curProtection int32, maxProtection int32,
@@ -652,6 +911,16 @@ func (f *Funcs[P]) MachVmMap(req *rpc.Message[P], targetTask P, address uint64, 
 		maxProtection, inheritance)
 }
 
+// MachVmMachineAttribute implements Server.
+func (f *Funcs[P]) MachVmMachineAttribute(req *rpc.Message[P], targetTask P, address uint64, size uint64,
+	attribute int32, value int32) (valueOut int32, kr mach.KernReturn) {
+	if f.DoMachVmMachineAttribute == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmMachineAttribute(req, targetTask, address, size, attribute, value)
+}
+
 // MachVmRemap implements Server.
 func (f *Funcs[P]) MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64,
 	mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32,
@@ -662,6 +931,16 @@ func (f *Funcs[P]) MachVmRemap(req *rpc.Message[P], targetTask P, targetAddress 
 	}
 	return f.DoMachVmRemap(req, targetTask, targetAddress, size, mask, flags, srcTask, srcAddress, copy,
 		inheritance)
+}
+
+// MachVmPageQuery implements Server.
+func (f *Funcs[P]) MachVmPageQuery(req *rpc.Message[P], targetMap P, offset uint64) (disposition int32,
+	refCount int32, kr mach.KernReturn) {
+	if f.DoMachVmPageQuery == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmPageQuery(req, targetMap, offset)
 }
 
 // MachVmRegionRecurse implements Server.
@@ -694,6 +973,36 @@ func (f *Funcs[P]) MachMakeMemoryEntry(req *rpc.Message[P], targetTask P, size u
 	return f.DoMachMakeMemoryEntry(req, targetTask, size, offset, permission, parentHandle)
 }
 
+// MachVmPurgableControl implements Server.
+func (f *Funcs[P]) MachVmPurgableControl(req *rpc.Message[P], targetTask P, address uint64, control int32,
+	state int32) (stateOut int32, kr mach.KernReturn) {
+	if f.DoMachVmPurgableControl == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmPurgableControl(req, targetTask, address, control, state)
+}
+
+// MachVmPageInfo implements Server.
+func (f *Funcs[P]) MachVmPageInfo(req *rpc.Message[P], targetTask P, address uint64, flavor int32,
+	infoRoom uint32) (info []int32, kr mach.KernReturn) {
+	if f.DoMachVmPageInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmPageInfo(req, targetTask, address, flavor, infoRoom)
+}
+
+// MachVmPageRangeQuery implements Server.
+func (f *Funcs[P]) MachVmPageRangeQuery(req *rpc.Message[P], targetMap P, address uint64, size uint64,
+	dispositions uint64, dispositionsCount uint64) (dispositionsCountOut uint64, kr mach.KernReturn) {
+	if f.DoMachVmPageRangeQuery == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoMachVmPageRangeQuery(req, targetMap, address, size, dispositions, dispositionsCount)
+}
+
 // MachVmRemapNew implements Server.
 func (f *Funcs[P]) MachVmRemapNew(req *rpc.Message[P], targetTask P, targetAddress uint64, size uint64,
 	mask uint64, flags int32, srcTask P, srcAddress uint64, copy int32, curProtection int32, maxProtection int32,
@@ -722,6 +1031,8 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveMachVmInherit(s, req, rep)
 	case IDMachVmRead:
 		kr = serveMachVmRead(s, req, rep)
+	case IDMachVmReadList:
+		kr = serveMachVmReadList(s, req, rep)
 	case IDMachVmWrite:
 		kr = serveMachVmWrite(s, req, rep)
 	case IDMachVmCopy:
@@ -730,16 +1041,28 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveMachVmReadOverwrite(s, req, rep)
 	case IDMachVmMsync:
 		kr = serveMachVmMsync(s, req, rep)
+	case IDMachVmBehaviorSet:
+		kr = serveMachVmBehaviorSet(s, req, rep)
 	case IDMachVmMap:
 		kr = serveMachVmMap(s, req, rep)
+	case IDMachVmMachineAttribute:
+		kr = serveMachVmMachineAttribute(s, req, rep)
 	case IDMachVmRemap:
 		kr = serveMachVmRemap(s, req, rep)
+	case IDMachVmPageQuery:
+		kr = serveMachVmPageQuery(s, req, rep)
 	case IDMachVmRegionRecurse:
 		kr = serveMachVmRegionRecurse(s, req, rep)
 	case IDMachVmRegion:
 		kr = serveMachVmRegion(s, req, rep)
 	case IDMachMakeMemoryEntry:
 		kr = serveMachMakeMemoryEntry(s, req, rep)
+	case IDMachVmPurgableControl:
+		kr = serveMachVmPurgableControl(s, req, rep)
+	case IDMachVmPageInfo:
+		kr = serveMachVmPageInfo(s, req, rep)
+	case IDMachVmPageRangeQuery:
+		kr = serveMachVmPageRangeQuery(s, req, rep)
 	case IDMachVmRemapNew:
 		kr = serveMachVmRemapNew(s, req, rep)
 	default:
@@ -858,6 +1181,33 @@ func serveMachVmRead[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr ma
 	return 0
 }
 
+func serveMachVmReadList[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmReadListRequest); kr != 0 {
+		return kr
+	}
+	var dataList [512]uint64
+	var count uint32
+	r := rpc.NewReader(req.Body)
+	for i := range dataList {
+		dataList[i] = r.Uint64()
+	}
+	count = r.Uint32()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	dataListOut, kr := s.MachVmReadList(req, req.Dest, dataList, count)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(4108)
+	w.Uint32(0)
+	for i := range dataListOut {
+		w.Uint64(dataListOut[i])
+	}
+	rep.Body = w.B
+	return 0
+}
+
 func serveMachVmWrite[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachVmWriteRequest); kr != 0 {
 		return kr
@@ -943,6 +1293,24 @@ func serveMachVmMsync[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr m
 	return kr
 }
 
+func serveMachVmBehaviorSet[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmBehaviorSetRequest); kr != 0 {
+		return kr
+	}
+	var address uint64
+	var size uint64
+	var newBehavior int32
+	r := rpc.NewReader(req.Body)
+	address = r.Uint64()
+	size = r.Uint64()
+	newBehavior = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.MachVmBehaviorSet(req, req.Dest, address, size, newBehavior)
+	return kr
+}
+
 func serveMachVmMap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachVmMapRequest); kr != 0 {
 		return kr
@@ -984,6 +1352,33 @@ func serveMachVmMap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mac
 	return 0
 }
 
+func serveMachVmMachineAttribute[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmMachineAttributeRequest); kr != 0 {
+		return kr
+	}
+	var address uint64
+	var size uint64
+	var attribute int32
+	var value int32
+	r := rpc.NewReader(req.Body)
+	address = r.Uint64()
+	size = r.Uint64()
+	attribute = int32(r.Uint32())
+	value = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	valueOut, kr := s.MachVmMachineAttribute(req, req.Dest, address, size, attribute, value)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(16)
+	w.Uint32(0)
+	w.Uint32(uint32(valueOut))
+	rep.Body = w.B
+	return 0
+}
+
 func serveMachVmRemap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeMachVmRemapRequest); kr != 0 {
 		return kr
@@ -1019,6 +1414,28 @@ func serveMachVmRemap[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr m
 	w.Uint64(targetAddressOut)
 	w.Uint32(uint32(curProtectionOut))
 	w.Uint32(uint32(maxProtectionOut))
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachVmPageQuery[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmPageQueryRequest); kr != 0 {
+		return kr
+	}
+	var offset uint64
+	r := rpc.NewReader(req.Body)
+	offset = r.Uint64()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	dispositionOut, refCountOut, kr := s.MachVmPageQuery(req, req.Dest, offset)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(20)
+	w.Uint32(0)
+	w.Uint32(uint32(dispositionOut))
+	w.Uint32(uint32(refCountOut))
 	rep.Body = w.B
 	return 0
 }
@@ -1119,6 +1536,91 @@ func serveMachMakeMemoryEntry[P comparable](s Server[P], req, rep *rpc.Message[P
 	rep.AddPort(objectHandleOut, mach.MoveSend)
 	w := rpc.NewWriter(16)
 	w.Uint64(sizeOut)
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachVmPurgableControl[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmPurgableControlRequest); kr != 0 {
+		return kr
+	}
+	var address uint64
+	var control int32
+	var state int32
+	r := rpc.NewReader(req.Body)
+	address = r.Uint64()
+	control = int32(r.Uint32())
+	state = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	stateOut, kr := s.MachVmPurgableControl(req, req.Dest, address, control, state)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(16)
+	w.Uint32(0)
+	w.Uint32(uint32(stateOut))
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachVmPageInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmPageInfoRequest); kr != 0 {
+		return kr
+	}
+	var address uint64
+	var flavor int32
+	var infoRoom uint32
+	r := rpc.NewReader(req.Body)
+	address = r.Uint64()
+	flavor = int32(r.Uint32())
+	infoRoom = min(r.Uint32(), 32)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	infoOut, kr := s.MachVmPageInfo(req, req.Dest, address, flavor, infoRoom)
+	if kr != 0 {
+		return kr
+	}
+	if len(infoOut) > int(infoRoom) {
+		return mach.MigArrayTooLarge
+	}
+	w := rpc.NewWriter(16)
+	w.Uint32(0)
+	w.Uint32(uint32(len(infoOut)))
+	for i := range infoOut {
+		w.Uint32(uint32(infoOut[i]))
+	}
+	w.Pad()
+	rep.Body = w.B
+	return 0
+}
+
+func serveMachVmPageRangeQuery[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeMachVmPageRangeQueryRequest); kr != 0 {
+		return kr
+	}
+	var address uint64
+	var size uint64
+	var dispositions uint64
+	var dispositionsCount uint64
+	r := rpc.NewReader(req.Body)
+	address = r.Uint64()
+	size = r.Uint64()
+	dispositions = r.Uint64()
+	dispositionsCount = r.Uint64()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	dispositionsCountOut, kr := s.MachVmPageRangeQuery(req, req.Dest, address, size, dispositions,
+		dispositionsCount)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(20)
+	w.Uint32(0)
+	w.Uint64(dispositionsCountOut)
 	rep.Body = w.B
 	return 0
 }

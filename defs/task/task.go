@@ -27,17 +27,32 @@ const (
 	IDTaskSwapExceptionPorts               int32 = 3415
 	IDSemaphoreCreate                      int32 = 3418
 	IDSemaphoreDestroy                     int32 = 3419
+	IDTaskPolicySet                        int32 = 3420
+	IDTaskPolicyGet                        int32 = 3421
+	IDTaskPolicy                           int32 = 3423
+	IDTaskGetAssignment                    int32 = 3431
+	IDTaskSetPolicy                        int32 = 3432
 	IDTaskGetState                         int32 = 3433
 	IDTaskSetState                         int32 = 3434
+	IDTaskSetPhysFootprintLimit            int32 = 3435
 	IDTaskSuspend2                         int32 = 3436
 	IDTaskResume2                          int32 = 3437
+	IDTaskPurgableInfo                     int32 = 3438
+	IDTaskGetMachVoucher                   int32 = 3439
+	IDTaskSetMachVoucher                   int32 = 3440
+	IDTaskSwapMachVoucher                  int32 = 3441
 	IDTaskGenerateCorpse                   int32 = 3442
+	IDTaskMapCorpseInfo                    int32 = 3443
+	IDTaskMapCorpseInfo64                  int32 = 3450
+	IDTaskInspect                          int32 = 3451
 	IDTaskGetExcGuardBehavior              int32 = 3452
 	IDTaskSetExcGuardBehavior              int32 = 3453
 	IDKernelrpcMachTaskIsSelf              int32 = 3455
 	IDTaskCreateIdentityToken              int32 = 3457
 	IDTaskIdentityTokenGetTaskPort         int32 = 3458
 	IDTaskGetExceptionPortsInfo            int32 = 3460
+	IDTaskSetCorpseForkingBehavior         int32 = 3462
+	IDTaskMapKcdataObject64                int32 = 3464
 	IDTaskRegisterHardenedExceptionHandler int32 = 3465
 )
 
@@ -484,6 +499,152 @@ func SemaphoreDestroy[P comparable](c rpc.Caller[P], task P, semaphore P) (kr ma
 	return
 }
 
+var shapeTaskPolicySetRequest = rpc.Shape{NDR: true, Min: 16, Max: 80}
+var shapeTaskPolicySetReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// TaskPolicySet calls the routine task_policy_set, message 3420.
+func TaskPolicySet[P comparable](c rpc.Caller[P], task P, flavor uint32,
+	policyInfo []int32) (kr mach.KernReturn) {
+	if len(policyInfo) > 16 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	req := &rpc.Message[P]{ID: 3420, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(16)
+	w.Uint32(flavor)
+	w.Uint32(uint32(len(policyInfo)))
+	for i := range policyInfo {
+		w.Uint32(uint32(policyInfo[i]))
+	}
+	w.Pad()
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeTaskPolicySetReply)
+	return
+}
+
+var shapeTaskPolicyGetRequest = rpc.Shape{NDR: true, Min: 20, Max: 20}
+var shapeTaskPolicyGetReply = rpc.Shape{NDR: true, Min: 20, Max: 84}
+
+// TaskPolicyGet calls the routine task_policy_get, message 3421.
+func TaskPolicyGet[P comparable](c rpc.Caller[P], task P, flavor uint32, policyInfoRoom uint32,
+	getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3421, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(20)
+	w.Uint32(flavor)
+	w.Uint32(min(policyInfoRoom, 16))
+	w.Uint32(uint32(getDefault))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskPolicyGetReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	nPolicyInfo := r.Count(16)
+	policyInfo = make([]int32, r.Elements(nPolicyInfo, 4))
+	for i := range policyInfo {
+		policyInfo[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	getDefaultOut = int32(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		policyInfo = *new([]int32)
+		getDefaultOut = *new(int32)
+		kr = mach.MigTypeError
+		return
+	}
+	if uint64(len(policyInfo)) > uint64(policyInfoRoom) {
+		policyInfo, kr = policyInfo[:policyInfoRoom], mach.MigArrayTooLarge
+	}
+	return
+}
+
+var shapeTaskPolicyRequest = rpc.Shape{NDR: true, Min: 24, Max: 44}
+var shapeTaskPolicyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// TaskPolicy calls the routine task_policy, message 3423.
+func TaskPolicy[P comparable](c rpc.Caller[P], task P, policy int32, base []int32, setLimit int32,
+	change int32) (kr mach.KernReturn) {
+	if len(base) > 5 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	req := &rpc.Message[P]{ID: 3423, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(24)
+	w.Uint32(uint32(policy))
+	w.Uint32(uint32(len(base)))
+	for i := range base {
+		w.Uint32(uint32(base[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(setLimit))
+	w.Uint32(uint32(change))
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeTaskPolicyReply)
+	return
+}
+
+var shapeTaskGetAssignmentRequest = rpc.Shape{}
+var shapeTaskGetAssignmentReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// TaskGetAssignment calls the routine task_get_assignment, message 3431.
+func TaskGetAssignment[P comparable](c rpc.Caller[P], task P) (assignedSet P, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3431, Dest: task, DestDisposition: mach.CopySend}
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskGetAssignmentReply)
+	if kr != 0 {
+		return
+	}
+	assignedSet = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		assignedSet = *new(P)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeTaskSetPolicyRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 24, Max: 48}
+var shapeTaskSetPolicyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// TaskSetPolicy calls the routine task_set_policy, message 3432.
+func TaskSetPolicy[P comparable](c rpc.Caller[P], task P, pset P, policy int32, base []int32, limit []int32,
+	change int32) (kr mach.KernReturn) {
+	if len(base) > 5 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	if len(limit) > 1 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	req := &rpc.Message[P]{ID: 3432, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(pset, mach.CopySend)
+	w := rpc.NewWriter(24)
+	w.Uint32(uint32(policy))
+	w.Uint32(uint32(len(base)))
+	for i := range base {
+		w.Uint32(uint32(base[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(len(limit)))
+	for i := range limit {
+		w.Uint32(uint32(limit[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(change))
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeTaskSetPolicyReply)
+	return
+}
+
 var shapeTaskGetStateRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
 var shapeTaskGetStateReply = rpc.Shape{NDR: true, Min: 16, Max: 5200}
 
@@ -542,6 +703,32 @@ func TaskSetState[P comparable](c rpc.Caller[P], task P, flavor int32,
 	return
 }
 
+var shapeTaskSetPhysFootprintLimitRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeTaskSetPhysFootprintLimitReply = rpc.Shape{NDR: true, Min: 16, Max: 16}
+
+// TaskSetPhysFootprintLimit calls the routine task_set_phys_footprint_limit, message 3435.
+func TaskSetPhysFootprintLimit[P comparable](c rpc.Caller[P], task P, newLimit int32) (oldLimit int32,
+	kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3435, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(uint32(newLimit))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskSetPhysFootprintLimitReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	oldLimit = int32(r.Uint32())
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		oldLimit = *new(int32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeTaskSuspend2Request = rpc.Shape{}
 var shapeTaskSuspend2Reply = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSendOnce},
@@ -575,6 +762,100 @@ func TaskResume2[P comparable](c rpc.Caller[P], suspendToken P) (kr mach.KernRet
 	return
 }
 
+var shapeTaskPurgableInfoRequest = rpc.Shape{}
+var shapeTaskPurgableInfoReply = rpc.Shape{NDR: true, Min: 284, Max: 284}
+
+// TaskPurgableInfo calls the routine task_purgable_info, message 3438.
+func TaskPurgableInfo[P comparable](c rpc.Caller[P], task P) (stats [68]int32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3438, Dest: task, DestDisposition: mach.CopySend}
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskPurgableInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	for i := range stats {
+		stats[i] = int32(r.Uint32())
+	}
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		stats = *new([68]int32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeTaskGetMachVoucherRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeTaskGetMachVoucherReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// TaskGetMachVoucher calls the routine task_get_mach_voucher, message 3439.
+func TaskGetMachVoucher[P comparable](c rpc.Caller[P], task P, which uint32) (voucher P, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3439, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(which)
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskGetMachVoucherReply)
+	if kr != 0 {
+		return
+	}
+	voucher = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		voucher = *new(P)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeTaskSetMachVoucherRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeTaskSetMachVoucherReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// TaskSetMachVoucher calls the routine task_set_mach_voucher, message 3440.
+func TaskSetMachVoucher[P comparable](c rpc.Caller[P], task P, voucher P) (kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3440, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(voucher, mach.CopySend)
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeTaskSetMachVoucherReply)
+	return
+}
+
+var shapeTaskSwapMachVoucherRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeTaskSwapMachVoucherReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// TaskSwapMachVoucher calls the routine task_swap_mach_voucher, message 3441.
+func TaskSwapMachVoucher[P comparable](c rpc.Caller[P], task P, newVoucher P, oldVoucher P) (oldVoucherOut P,
+	kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3441, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(newVoucher, mach.CopySend)
+	req.AddPort(oldVoucher, mach.CopySend)
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskSwapMachVoucherReply)
+	if kr != 0 {
+		return
+	}
+	oldVoucherOut = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		oldVoucherOut = *new(P)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeTaskGenerateCorpseRequest = rpc.Shape{}
 var shapeTaskGenerateCorpseReply = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
@@ -594,6 +875,99 @@ func TaskGenerateCorpse[P comparable](c rpc.Caller[P], task P) (corpseTaskPort P
 		corpseTaskPort = *new(P)
 		kr = mach.MigTypeError
 		return
+	}
+	return
+}
+
+var shapeTaskMapCorpseInfoRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeTaskMapCorpseInfoReply = rpc.Shape{NDR: true, Min: 24, Max: 24}
+
+// TaskMapCorpseInfo calls the routine task_map_corpse_info, message 3443.
+func TaskMapCorpseInfo[P comparable](c rpc.Caller[P], task P, corpseTask P) (kcdAddrBegin uint64,
+	kcdSize uint32, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3443, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(corpseTask, mach.CopySend)
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskMapCorpseInfoReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	kcdAddrBegin = r.Uint64()
+	kcdSize = r.Uint32()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		kcdAddrBegin = *new(uint64)
+		kcdSize = *new(uint32)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeTaskMapCorpseInfo64Request = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeTaskMapCorpseInfo64Reply = rpc.Shape{NDR: true, Min: 28, Max: 28}
+
+// TaskMapCorpseInfo64 calls the routine task_map_corpse_info_64, message 3450.
+func TaskMapCorpseInfo64[P comparable](c rpc.Caller[P], task P, corpseTask P) (kcdAddrBegin uint64,
+	kcdSize uint64, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3450, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(corpseTask, mach.CopySend)
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskMapCorpseInfo64Reply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	kcdAddrBegin = r.Uint64()
+	kcdSize = r.Uint64()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		kcdAddrBegin = *new(uint64)
+		kcdSize = *new(uint64)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeTaskInspectRequest = rpc.Shape{NDR: true, Min: 16, Max: 16}
+var shapeTaskInspectReply = rpc.Shape{NDR: true, Min: 16, Max: 32}
+
+// TaskInspect calls the routine task_inspect, message 3451.
+func TaskInspect[P comparable](c rpc.Caller[P], task P, flavor uint32, infoOutRoom uint32) (infoOut []int32,
+	kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3451, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(16)
+	w.Uint32(flavor)
+	w.Uint32(min(infoOutRoom, 4))
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskInspectReply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	nInfoOut := r.Count(4)
+	infoOut = make([]int32, r.Elements(nInfoOut, 4))
+	for i := range infoOut {
+		infoOut[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		infoOut = *new([]int32)
+		kr = mach.MigTypeError
+		return
+	}
+	if uint64(len(infoOut)) > uint64(infoOutRoom) {
+		infoOut, kr = infoOut[:infoOutRoom], mach.MigArrayTooLarge
 	}
 	return
 }
@@ -756,6 +1130,49 @@ func TaskGetExceptionPortsInfo[P comparable](c rpc.Caller[P], port P, exceptionM
 	return
 }
 
+var shapeTaskSetCorpseForkingBehaviorRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeTaskSetCorpseForkingBehaviorReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// TaskSetCorpseForkingBehavior calls the routine task_set_corpse_forking_behavior, message 3462.
+func TaskSetCorpseForkingBehavior[P comparable](c rpc.Caller[P], task P,
+	behavior uint32) (kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3462, Dest: task, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(behavior)
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeTaskSetCorpseForkingBehaviorReply)
+	return
+}
+
+var shapeTaskMapKcdataObject64Request = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeTaskMapKcdataObject64Reply = rpc.Shape{NDR: true, Min: 28, Max: 28}
+
+// TaskMapKcdataObject64 calls the routine task_map_kcdata_object_64, message 3464.
+func TaskMapKcdataObject64[P comparable](c rpc.Caller[P], task P, kcdataObject P) (kcdAddrBegin uint64,
+	kcdSize uint64, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3464, Dest: task, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(kcdataObject, mach.CopySend)
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeTaskMapKcdataObject64Reply)
+	if kr != 0 {
+		return
+	}
+	r := rpc.NewReader(rep.Body)
+	r.Skip(4)
+	kcdAddrBegin = r.Uint64()
+	kcdSize = r.Uint64()
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		kcdAddrBegin = *new(uint64)
+		kcdSize = *new(uint64)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
 var shapeTaskRegisterHardenedExceptionHandlerRequest = rpc.Shape{Wants: []rpc.Want{
 	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
 }, NDR: true, Min: 24, Max: 24}
@@ -820,17 +1237,50 @@ type Server[P comparable] interface {
 	SemaphoreCreate(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P, kr mach.KernReturn)
 	// SemaphoreDestroy serves semaphore_destroy.
 	SemaphoreDestroy(req *rpc.Message[P], task P, semaphore P) (kr mach.KernReturn)
+	// TaskPolicySet serves task_policy_set.
+	TaskPolicySet(req *rpc.Message[P], task P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
+	// TaskPolicyGet serves task_policy_get.
+	TaskPolicyGet(req *rpc.Message[P], task P, flavor uint32, policyInfoRoom uint32,
+		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	// TaskPolicy serves task_policy.
+	TaskPolicy(req *rpc.Message[P], task P, policy int32, base []int32, setLimit int32,
+		change int32) (kr mach.KernReturn)
+	// TaskGetAssignment serves task_get_assignment.
+	TaskGetAssignment(req *rpc.Message[P], task P) (assignedSet P, kr mach.KernReturn)
+	// TaskSetPolicy serves task_set_policy.
+	TaskSetPolicy(req *rpc.Message[P], task P, pset P, policy int32, base []int32, limit []int32,
+		change int32) (kr mach.KernReturn)
 	// TaskGetState serves task_get_state.
 	TaskGetState(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
 		kr mach.KernReturn)
 	// TaskSetState serves task_set_state.
 	TaskSetState(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
+	// TaskSetPhysFootprintLimit serves task_set_phys_footprint_limit.
+	TaskSetPhysFootprintLimit(req *rpc.Message[P], task P, newLimit int32) (oldLimit int32, kr mach.KernReturn)
 	// TaskSuspend2 serves task_suspend2.
 	TaskSuspend2(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn)
 	// TaskResume2 serves task_resume2.
 	TaskResume2(req *rpc.Message[P], suspendToken P) (kr mach.KernReturn)
+	// TaskPurgableInfo serves task_purgable_info.
+	TaskPurgableInfo(req *rpc.Message[P], task P) (stats [68]int32, kr mach.KernReturn)
+	// TaskGetMachVoucher serves task_get_mach_voucher.
+	TaskGetMachVoucher(req *rpc.Message[P], task P, which uint32) (voucher P, kr mach.KernReturn)
+	// TaskSetMachVoucher serves task_set_mach_voucher.
+	TaskSetMachVoucher(req *rpc.Message[P], task P, voucher P) (kr mach.KernReturn)
+	// TaskSwapMachVoucher serves task_swap_mach_voucher.
+	TaskSwapMachVoucher(req *rpc.Message[P], task P, newVoucher P, oldVoucher P) (oldVoucherOut P,
+		kr mach.KernReturn)
 	// TaskGenerateCorpse serves task_generate_corpse.
 	TaskGenerateCorpse(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn)
+	// TaskMapCorpseInfo serves task_map_corpse_info.
+	TaskMapCorpseInfo(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64, kcdSize uint32,
+		kr mach.KernReturn)
+	// TaskMapCorpseInfo64 serves task_map_corpse_info_64.
+	TaskMapCorpseInfo64(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64, kcdSize uint64,
+		kr mach.KernReturn)
+	// TaskInspect serves task_inspect.
+	TaskInspect(req *rpc.Message[P], task P, flavor uint32, infoOutRoom uint32) (infoOut []int32,
+		kr mach.KernReturn)
 	// TaskGetExcGuardBehavior serves task_get_exc_guard_behavior.
 	TaskGetExcGuardBehavior(req *rpc.Message[P], task P) (behavior uint32, kr mach.KernReturn)
 	// TaskSetExcGuardBehavior serves task_set_exc_guard_behavior.
@@ -844,6 +1294,11 @@ type Server[P comparable] interface {
 	// TaskGetExceptionPortsInfo serves task_get_exception_ports_info.
 	TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
 		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	// TaskSetCorpseForkingBehavior serves task_set_corpse_forking_behavior.
+	TaskSetCorpseForkingBehavior(req *rpc.Message[P], task P, behavior uint32) (kr mach.KernReturn)
+	// TaskMapKcdataObject64 serves task_map_kcdata_object_64.
+	TaskMapKcdataObject64(req *rpc.Message[P], task P, kcdataObject P) (kcdAddrBegin uint64, kcdSize uint64,
+		kr mach.KernReturn)
 	// TaskRegisterHardenedExceptionHandler serves task_register_hardened_exception_handler.
 	TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32, exceptionsAllowed int32,
 		behaviorsAllowed int32, flavorsAllowed int32, newExceptionPort P) (kr mach.KernReturn)
@@ -878,12 +1333,33 @@ type Funcs[P comparable] struct {
 	DoSemaphoreCreate func(req *rpc.Message[P], task P, policy int32, value int32) (semaphore P,
 		kr mach.KernReturn)
 	DoSemaphoreDestroy func(req *rpc.Message[P], task P, semaphore P) (kr mach.KernReturn)
-	DoTaskGetState     func(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
+	DoTaskPolicySet    func(req *rpc.Message[P], task P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
+	DoTaskPolicyGet    func(req *rpc.Message[P], task P, flavor uint32, policyInfoRoom uint32,
+		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	DoTaskPolicy func(req *rpc.Message[P], task P, policy int32, base []int32, setLimit int32,
+		change int32) (kr mach.KernReturn)
+	DoTaskGetAssignment func(req *rpc.Message[P], task P) (assignedSet P, kr mach.KernReturn)
+	DoTaskSetPolicy     func(req *rpc.Message[P], task P, pset P, policy int32, base []int32, limit []int32,
+		change int32) (kr mach.KernReturn)
+	DoTaskGetState func(req *rpc.Message[P], task P, flavor int32, oldStateRoom uint32) (oldState []uint32,
 		kr mach.KernReturn)
-	DoTaskSetState                 func(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
-	DoTaskSuspend2                 func(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn)
-	DoTaskResume2                  func(req *rpc.Message[P], suspendToken P) (kr mach.KernReturn)
-	DoTaskGenerateCorpse           func(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn)
+	DoTaskSetState              func(req *rpc.Message[P], task P, flavor int32, newState []uint32) (kr mach.KernReturn)
+	DoTaskSetPhysFootprintLimit func(req *rpc.Message[P], task P, newLimit int32) (oldLimit int32,
+		kr mach.KernReturn)
+	DoTaskSuspend2        func(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn)
+	DoTaskResume2         func(req *rpc.Message[P], suspendToken P) (kr mach.KernReturn)
+	DoTaskPurgableInfo    func(req *rpc.Message[P], task P) (stats [68]int32, kr mach.KernReturn)
+	DoTaskGetMachVoucher  func(req *rpc.Message[P], task P, which uint32) (voucher P, kr mach.KernReturn)
+	DoTaskSetMachVoucher  func(req *rpc.Message[P], task P, voucher P) (kr mach.KernReturn)
+	DoTaskSwapMachVoucher func(req *rpc.Message[P], task P, newVoucher P, oldVoucher P) (oldVoucherOut P,
+		kr mach.KernReturn)
+	DoTaskGenerateCorpse func(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn)
+	DoTaskMapCorpseInfo  func(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64, kcdSize uint32,
+		kr mach.KernReturn)
+	DoTaskMapCorpseInfo64 func(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64, kcdSize uint64,
+		kr mach.KernReturn)
+	DoTaskInspect func(req *rpc.Message[P], task P, flavor uint32, infoOutRoom uint32) (infoOut []int32,
+		kr mach.KernReturn)
 	DoTaskGetExcGuardBehavior      func(req *rpc.Message[P], task P) (behavior uint32, kr mach.KernReturn)
 	DoTaskSetExcGuardBehavior      func(req *rpc.Message[P], task P, behavior uint32) (kr mach.KernReturn)
 	DoKernelrpcMachTaskIsSelf      func(req *rpc.Message[P], task P) (isSelf int32, kr mach.KernReturn)
@@ -892,6 +1368,9 @@ type Funcs[P comparable] struct {
 		kr mach.KernReturn)
 	DoTaskGetExceptionPortsInfo func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
 		oldHandlersInfo [][2]uint32, oldBehaviors []int32, oldFlavors []int32, kr mach.KernReturn)
+	DoTaskSetCorpseForkingBehavior func(req *rpc.Message[P], task P, behavior uint32) (kr mach.KernReturn)
+	DoTaskMapKcdataObject64        func(req *rpc.Message[P], task P, kcdataObject P) (kcdAddrBegin uint64, kcdSize uint64,
+		kr mach.KernReturn)
 	DoTaskRegisterHardenedExceptionHandler func(req *rpc.Message[P], task P, signedPcKey uint32,
 		exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32,
 		newExceptionPort P) (kr mach.KernReturn)
@@ -1062,6 +1541,55 @@ func (f *Funcs[P]) SemaphoreDestroy(req *rpc.Message[P], task P, semaphore P) (k
 	return f.DoSemaphoreDestroy(req, task, semaphore)
 }
 
+// TaskPolicySet implements Server.
+func (f *Funcs[P]) TaskPolicySet(req *rpc.Message[P], task P, flavor uint32,
+	policyInfo []int32) (kr mach.KernReturn) {
+	if f.DoTaskPolicySet == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskPolicySet(req, task, flavor, policyInfo)
+}
+
+// TaskPolicyGet implements Server.
+func (f *Funcs[P]) TaskPolicyGet(req *rpc.Message[P], task P, flavor uint32, policyInfoRoom uint32,
+	getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn) {
+	if f.DoTaskPolicyGet == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskPolicyGet(req, task, flavor, policyInfoRoom, getDefault)
+}
+
+// TaskPolicy implements Server.
+func (f *Funcs[P]) TaskPolicy(req *rpc.Message[P], task P, policy int32, base []int32, setLimit int32,
+	change int32) (kr mach.KernReturn) {
+	if f.DoTaskPolicy == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskPolicy(req, task, policy, base, setLimit, change)
+}
+
+// TaskGetAssignment implements Server.
+func (f *Funcs[P]) TaskGetAssignment(req *rpc.Message[P], task P) (assignedSet P, kr mach.KernReturn) {
+	if f.DoTaskGetAssignment == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskGetAssignment(req, task)
+}
+
+// TaskSetPolicy implements Server.
+func (f *Funcs[P]) TaskSetPolicy(req *rpc.Message[P], task P, pset P, policy int32, base []int32,
+	limit []int32, change int32) (kr mach.KernReturn) {
+	if f.DoTaskSetPolicy == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskSetPolicy(req, task, pset, policy, base, limit, change)
+}
+
 // TaskGetState implements Server.
 func (f *Funcs[P]) TaskGetState(req *rpc.Message[P], task P, flavor int32,
 	oldStateRoom uint32) (oldState []uint32, kr mach.KernReturn) {
@@ -1082,6 +1610,16 @@ func (f *Funcs[P]) TaskSetState(req *rpc.Message[P], task P, flavor int32,
 	return f.DoTaskSetState(req, task, flavor, newState)
 }
 
+// TaskSetPhysFootprintLimit implements Server.
+func (f *Funcs[P]) TaskSetPhysFootprintLimit(req *rpc.Message[P], task P, newLimit int32) (oldLimit int32,
+	kr mach.KernReturn) {
+	if f.DoTaskSetPhysFootprintLimit == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskSetPhysFootprintLimit(req, task, newLimit)
+}
+
 // TaskSuspend2 implements Server.
 func (f *Funcs[P]) TaskSuspend2(req *rpc.Message[P], targetTask P) (suspendToken P, kr mach.KernReturn) {
 	if f.DoTaskSuspend2 == nil {
@@ -1100,6 +1638,44 @@ func (f *Funcs[P]) TaskResume2(req *rpc.Message[P], suspendToken P) (kr mach.Ker
 	return f.DoTaskResume2(req, suspendToken)
 }
 
+// TaskPurgableInfo implements Server.
+func (f *Funcs[P]) TaskPurgableInfo(req *rpc.Message[P], task P) (stats [68]int32, kr mach.KernReturn) {
+	if f.DoTaskPurgableInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskPurgableInfo(req, task)
+}
+
+// TaskGetMachVoucher implements Server.
+func (f *Funcs[P]) TaskGetMachVoucher(req *rpc.Message[P], task P, which uint32) (voucher P,
+	kr mach.KernReturn) {
+	if f.DoTaskGetMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskGetMachVoucher(req, task, which)
+}
+
+// TaskSetMachVoucher implements Server.
+func (f *Funcs[P]) TaskSetMachVoucher(req *rpc.Message[P], task P, voucher P) (kr mach.KernReturn) {
+	if f.DoTaskSetMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskSetMachVoucher(req, task, voucher)
+}
+
+// TaskSwapMachVoucher implements Server.
+func (f *Funcs[P]) TaskSwapMachVoucher(req *rpc.Message[P], task P, newVoucher P,
+	oldVoucher P) (oldVoucherOut P, kr mach.KernReturn) {
+	if f.DoTaskSwapMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskSwapMachVoucher(req, task, newVoucher, oldVoucher)
+}
+
 // TaskGenerateCorpse implements Server.
 func (f *Funcs[P]) TaskGenerateCorpse(req *rpc.Message[P], task P) (corpseTaskPort P, kr mach.KernReturn) {
 	if f.DoTaskGenerateCorpse == nil {
@@ -1107,6 +1683,36 @@ func (f *Funcs[P]) TaskGenerateCorpse(req *rpc.Message[P], task P) (corpseTaskPo
 		return
 	}
 	return f.DoTaskGenerateCorpse(req, task)
+}
+
+// TaskMapCorpseInfo implements Server.
+func (f *Funcs[P]) TaskMapCorpseInfo(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64,
+	kcdSize uint32, kr mach.KernReturn) {
+	if f.DoTaskMapCorpseInfo == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskMapCorpseInfo(req, task, corpseTask)
+}
+
+// TaskMapCorpseInfo64 implements Server.
+func (f *Funcs[P]) TaskMapCorpseInfo64(req *rpc.Message[P], task P, corpseTask P) (kcdAddrBegin uint64,
+	kcdSize uint64, kr mach.KernReturn) {
+	if f.DoTaskMapCorpseInfo64 == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskMapCorpseInfo64(req, task, corpseTask)
+}
+
+// TaskInspect implements Server.
+func (f *Funcs[P]) TaskInspect(req *rpc.Message[P], task P, flavor uint32,
+	infoOutRoom uint32) (infoOut []int32, kr mach.KernReturn) {
+	if f.DoTaskInspect == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskInspect(req, task, flavor, infoOutRoom)
 }
 
 // TaskGetExcGuardBehavior implements Server.
@@ -1165,6 +1771,26 @@ func (f *Funcs[P]) TaskGetExceptionPortsInfo(req *rpc.Message[P], port P, except
 	return f.DoTaskGetExceptionPortsInfo(req, port, exceptionMask)
 }
 
+// TaskSetCorpseForkingBehavior implements Server.
+func (f *Funcs[P]) TaskSetCorpseForkingBehavior(req *rpc.Message[P], task P,
+	behavior uint32) (kr mach.KernReturn) {
+	if f.DoTaskSetCorpseForkingBehavior == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskSetCorpseForkingBehavior(req, task, behavior)
+}
+
+// TaskMapKcdataObject64 implements Server.
+func (f *Funcs[P]) TaskMapKcdataObject64(req *rpc.Message[P], task P, kcdataObject P) (kcdAddrBegin uint64,
+	kcdSize uint64, kr mach.KernReturn) {
+	if f.DoTaskMapKcdataObject64 == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoTaskMapKcdataObject64(req, task, kcdataObject)
+}
+
 // TaskRegisterHardenedExceptionHandler implements Server.
 func (f *Funcs[P]) TaskRegisterHardenedExceptionHandler(req *rpc.Message[P], task P, signedPcKey uint32,
 	exceptionsAllowed int32, behaviorsAllowed int32, flavorsAllowed int32,
@@ -1216,16 +1842,42 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveSemaphoreCreate(s, req, rep)
 	case IDSemaphoreDestroy:
 		kr = serveSemaphoreDestroy(s, req, rep)
+	case IDTaskPolicySet:
+		kr = serveTaskPolicySet(s, req, rep)
+	case IDTaskPolicyGet:
+		kr = serveTaskPolicyGet(s, req, rep)
+	case IDTaskPolicy:
+		kr = serveTaskPolicy(s, req, rep)
+	case IDTaskGetAssignment:
+		kr = serveTaskGetAssignment(s, req, rep)
+	case IDTaskSetPolicy:
+		kr = serveTaskSetPolicy(s, req, rep)
 	case IDTaskGetState:
 		kr = serveTaskGetState(s, req, rep)
 	case IDTaskSetState:
 		kr = serveTaskSetState(s, req, rep)
+	case IDTaskSetPhysFootprintLimit:
+		kr = serveTaskSetPhysFootprintLimit(s, req, rep)
 	case IDTaskSuspend2:
 		kr = serveTaskSuspend2(s, req, rep)
 	case IDTaskResume2:
 		kr = serveTaskResume2(s, req, rep)
+	case IDTaskPurgableInfo:
+		kr = serveTaskPurgableInfo(s, req, rep)
+	case IDTaskGetMachVoucher:
+		kr = serveTaskGetMachVoucher(s, req, rep)
+	case IDTaskSetMachVoucher:
+		kr = serveTaskSetMachVoucher(s, req, rep)
+	case IDTaskSwapMachVoucher:
+		kr = serveTaskSwapMachVoucher(s, req, rep)
 	case IDTaskGenerateCorpse:
 		kr = serveTaskGenerateCorpse(s, req, rep)
+	case IDTaskMapCorpseInfo:
+		kr = serveTaskMapCorpseInfo(s, req, rep)
+	case IDTaskMapCorpseInfo64:
+		kr = serveTaskMapCorpseInfo64(s, req, rep)
+	case IDTaskInspect:
+		kr = serveTaskInspect(s, req, rep)
 	case IDTaskGetExcGuardBehavior:
 		kr = serveTaskGetExcGuardBehavior(s, req, rep)
 	case IDTaskSetExcGuardBehavior:
@@ -1238,6 +1890,10 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveTaskIdentityTokenGetTaskPort(s, req, rep)
 	case IDTaskGetExceptionPortsInfo:
 		kr = serveTaskGetExceptionPortsInfo(s, req, rep)
+	case IDTaskSetCorpseForkingBehavior:
+		kr = serveTaskSetCorpseForkingBehavior(s, req, rep)
+	case IDTaskMapKcdataObject64:
+		kr = serveTaskMapKcdataObject64(s, req, rep)
 	case IDTaskRegisterHardenedExceptionHandler:
 		kr = serveTaskRegisterHardenedExceptionHandler(s, req, rep)
 	default:
@@ -1641,6 +2297,134 @@ func serveSemaphoreDestroy[P comparable](s Server[P], req, rep *rpc.Message[P]) 
 	return kr
 }
 
+func serveTaskPolicySet[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskPolicySetRequest); kr != 0 {
+		return kr
+	}
+	var flavor uint32
+	var policyInfo []int32
+	r := rpc.NewReader(req.Body)
+	flavor = r.Uint32()
+	nPolicyInfo := r.Count(16)
+	policyInfo = make([]int32, r.Elements(nPolicyInfo, 4))
+	for i := range policyInfo {
+		policyInfo[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.TaskPolicySet(req, req.Dest, flavor, policyInfo)
+	return kr
+}
+
+func serveTaskPolicyGet[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskPolicyGetRequest); kr != 0 {
+		return kr
+	}
+	var flavor uint32
+	var policyInfoRoom uint32
+	var getDefault int32
+	r := rpc.NewReader(req.Body)
+	flavor = r.Uint32()
+	policyInfoRoom = min(r.Uint32(), 16)
+	getDefault = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	policyInfoOut, getDefaultOut, kr := s.TaskPolicyGet(req, req.Dest, flavor, policyInfoRoom, getDefault)
+	if kr != 0 {
+		return kr
+	}
+	if len(policyInfoOut) > int(policyInfoRoom) {
+		return mach.MigArrayTooLarge
+	}
+	w := rpc.NewWriter(20)
+	w.Uint32(0)
+	w.Uint32(uint32(len(policyInfoOut)))
+	for i := range policyInfoOut {
+		w.Uint32(uint32(policyInfoOut[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(getDefaultOut))
+	rep.Body = w.B
+	return 0
+}
+
+func serveTaskPolicy[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskPolicyRequest); kr != 0 {
+		return kr
+	}
+	var policy int32
+	var base []int32
+	var setLimit int32
+	var change int32
+	r := rpc.NewReader(req.Body)
+	policy = int32(r.Uint32())
+	nBase := r.Count(5)
+	base = make([]int32, r.Elements(nBase, 4))
+	for i := range base {
+		base[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	setLimit = int32(r.Uint32())
+	change = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.TaskPolicy(req, req.Dest, policy, base, setLimit, change)
+	return kr
+}
+
+func serveTaskGetAssignment[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskGetAssignmentRequest); kr != 0 {
+		return kr
+	}
+	assignedSetOut, kr := s.TaskGetAssignment(req, req.Dest)
+	if kr != 0 {
+		return kr
+	}
+	rep.Complex = true
+	rep.AddPort(assignedSetOut, mach.CopySend)
+	rep.Body = nil
+	return 0
+}
+
+func serveTaskSetPolicy[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskSetPolicyRequest); kr != 0 {
+		return kr
+	}
+	var pset P
+	var policy int32
+	var base []int32
+	var limit []int32
+	var change int32
+	pset = req.Items[0].Port
+	r := rpc.NewReader(req.Body)
+	policy = int32(r.Uint32())
+	nBase := r.Count(5)
+	base = make([]int32, r.Elements(nBase, 4))
+	for i := range base {
+		base[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	nLimit := r.Count(1)
+	limit = make([]int32, r.Elements(nLimit, 4))
+	for i := range limit {
+		limit[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	change = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.TaskSetPolicy(req, req.Dest, pset, policy, base, limit, change)
+	if kr == 0 {
+		req.Take(0, 1)
+	}
+	return kr
+}
+
 func serveTaskGetState[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeTaskGetStateRequest); kr != 0 {
 		return kr
@@ -1692,6 +2476,27 @@ func serveTaskSetState[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr 
 	return kr
 }
 
+func serveTaskSetPhysFootprintLimit[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskSetPhysFootprintLimitRequest); kr != 0 {
+		return kr
+	}
+	var newLimit int32
+	r := rpc.NewReader(req.Body)
+	newLimit = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	oldLimitOut, kr := s.TaskSetPhysFootprintLimit(req, req.Dest, newLimit)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(16)
+	w.Uint32(0)
+	w.Uint32(uint32(oldLimitOut))
+	rep.Body = w.B
+	return 0
+}
+
 func serveTaskSuspend2[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeTaskSuspend2Request); kr != 0 {
 		return kr
@@ -1714,6 +2519,84 @@ func serveTaskResume2[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr m
 	return kr
 }
 
+func serveTaskPurgableInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskPurgableInfoRequest); kr != 0 {
+		return kr
+	}
+	statsOut, kr := s.TaskPurgableInfo(req, req.Dest)
+	if kr != 0 {
+		return kr
+	}
+	w := rpc.NewWriter(284)
+	w.Uint32(0)
+	for i := range statsOut {
+		w.Uint32(uint32(statsOut[i]))
+	}
+	rep.Body = w.B
+	return 0
+}
+
+func serveTaskGetMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskGetMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var which uint32
+	r := rpc.NewReader(req.Body)
+	which = r.Uint32()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	voucherOut, kr := s.TaskGetMachVoucher(req, req.Dest, which)
+	if kr != 0 {
+		return kr
+	}
+	rep.Complex = true
+	rep.AddPort(voucherOut, mach.CopySend)
+	rep.Body = nil
+	return 0
+}
+
+func serveTaskSetMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskSetMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var voucher P
+	voucher = req.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.TaskSetMachVoucher(req, req.Dest, voucher)
+	if kr == 0 {
+		req.Take(0, 1)
+	}
+	return kr
+}
+
+func serveTaskSwapMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskSwapMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var newVoucher P
+	var oldVoucher P
+	newVoucher = req.Items[0].Port
+	oldVoucher = req.Items[1].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	oldVoucherOut, kr := s.TaskSwapMachVoucher(req, req.Dest, newVoucher, oldVoucher)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	req.Take(1, 1)
+	rep.Complex = true
+	rep.AddPort(oldVoucherOut, mach.CopySend)
+	rep.Body = nil
+	return 0
+}
+
 func serveTaskGenerateCorpse[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeTaskGenerateCorpseRequest); kr != 0 {
 		return kr
@@ -1725,6 +2608,82 @@ func serveTaskGenerateCorpse[P comparable](s Server[P], req, rep *rpc.Message[P]
 	rep.Complex = true
 	rep.AddPort(corpseTaskPortOut, mach.CopySend)
 	rep.Body = nil
+	return 0
+}
+
+func serveTaskMapCorpseInfo[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskMapCorpseInfoRequest); kr != 0 {
+		return kr
+	}
+	var corpseTask P
+	corpseTask = req.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kcdAddrBeginOut, kcdSizeOut, kr := s.TaskMapCorpseInfo(req, req.Dest, corpseTask)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	w := rpc.NewWriter(24)
+	w.Uint32(0)
+	w.Uint64(kcdAddrBeginOut)
+	w.Uint32(kcdSizeOut)
+	rep.Body = w.B
+	return 0
+}
+
+func serveTaskMapCorpseInfo64[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskMapCorpseInfo64Request); kr != 0 {
+		return kr
+	}
+	var corpseTask P
+	corpseTask = req.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kcdAddrBeginOut, kcdSizeOut, kr := s.TaskMapCorpseInfo64(req, req.Dest, corpseTask)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	w := rpc.NewWriter(28)
+	w.Uint32(0)
+	w.Uint64(kcdAddrBeginOut)
+	w.Uint64(kcdSizeOut)
+	rep.Body = w.B
+	return 0
+}
+
+func serveTaskInspect[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskInspectRequest); kr != 0 {
+		return kr
+	}
+	var flavor uint32
+	var infoOutRoom uint32
+	r := rpc.NewReader(req.Body)
+	flavor = r.Uint32()
+	infoOutRoom = min(r.Uint32(), 4)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	infoOutOut, kr := s.TaskInspect(req, req.Dest, flavor, infoOutRoom)
+	if kr != 0 {
+		return kr
+	}
+	if len(infoOutOut) > int(infoOutRoom) {
+		return mach.MigArrayTooLarge
+	}
+	w := rpc.NewWriter(16)
+	w.Uint32(0)
+	w.Uint32(uint32(len(infoOutOut)))
+	for i := range infoOutOut {
+		w.Uint32(uint32(infoOutOut[i]))
+	}
+	w.Pad()
+	rep.Body = w.B
 	return 0
 }
 
@@ -1855,6 +2814,44 @@ func serveTaskGetExceptionPortsInfo[P comparable](s Server[P], req, rep *rpc.Mes
 		w.Uint32(uint32(oldFlavorsOut[i]))
 	}
 	w.Pad()
+	rep.Body = w.B
+	return 0
+}
+
+func serveTaskSetCorpseForkingBehavior[P comparable](s Server[P], req,
+	rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskSetCorpseForkingBehaviorRequest); kr != 0 {
+		return kr
+	}
+	var behavior uint32
+	r := rpc.NewReader(req.Body)
+	behavior = r.Uint32()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.TaskSetCorpseForkingBehavior(req, req.Dest, behavior)
+	return kr
+}
+
+func serveTaskMapKcdataObject64[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeTaskMapKcdataObject64Request); kr != 0 {
+		return kr
+	}
+	var kcdataObject P
+	kcdataObject = req.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kcdAddrBeginOut, kcdSizeOut, kr := s.TaskMapKcdataObject64(req, req.Dest, kcdataObject)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	w := rpc.NewWriter(28)
+	w.Uint32(0)
+	w.Uint64(kcdAddrBeginOut)
+	w.Uint64(kcdSizeOut)
 	rep.Body = w.B
 	return 0
 }

@@ -26,8 +26,14 @@ const (
 	IDThreadSetExceptionPorts     int32 = 3613
 	IDThreadGetExceptionPorts     int32 = 3614
 	IDThreadSwapExceptionPorts    int32 = 3615
+	IDThreadPolicy                int32 = 3616
 	IDThreadPolicySet             int32 = 3617
 	IDThreadPolicyGet             int32 = 3618
+	IDThreadGetAssignment         int32 = 3623
+	IDThreadSetPolicy             int32 = 3624
+	IDThreadGetMachVoucher        int32 = 3625
+	IDThreadSetMachVoucher        int32 = 3626
+	IDThreadSwapMachVoucher       int32 = 3627
 	IDThreadConvertThreadState    int32 = 3628
 	IDThreadGetExceptionPortsInfo int32 = 3630
 	IDThreadAdoptExceptionHandler int32 = 3631
@@ -422,6 +428,30 @@ func ThreadSwapExceptionPorts[P comparable](c rpc.Caller[P], thread P, exception
 	return
 }
 
+var shapeThreadPolicyRequest = rpc.Shape{NDR: true, Min: 20, Max: 40}
+var shapeThreadPolicyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// ThreadPolicy calls the routine thread_policy, message 3616.
+func ThreadPolicy[P comparable](c rpc.Caller[P], thrAct P, policy int32, base []int32,
+	setLimit int32) (kr mach.KernReturn) {
+	if len(base) > 5 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	req := &rpc.Message[P]{ID: 3616, Dest: thrAct, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(20)
+	w.Uint32(uint32(policy))
+	w.Uint32(uint32(len(base)))
+	for i := range base {
+		w.Uint32(uint32(base[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(setLimit))
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeThreadPolicyReply)
+	return
+}
+
 var shapeThreadPolicySetRequest = rpc.Shape{NDR: true, Min: 16, Max: 80}
 var shapeThreadPolicySetReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
 
@@ -479,6 +509,136 @@ func ThreadPolicyGet[P comparable](c rpc.Caller[P], thread P, flavor uint32, pol
 	}
 	if uint64(len(policyInfo)) > uint64(policyInfoRoom) {
 		policyInfo, kr = policyInfo[:policyInfoRoom], mach.MigArrayTooLarge
+	}
+	return
+}
+
+var shapeThreadGetAssignmentRequest = rpc.Shape{}
+var shapeThreadGetAssignmentReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// ThreadGetAssignment calls the routine thread_get_assignment, message 3623.
+func ThreadGetAssignment[P comparable](c rpc.Caller[P], thread P) (assignedSet P, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3623, Dest: thread, DestDisposition: mach.CopySend}
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeThreadGetAssignmentReply)
+	if kr != 0 {
+		return
+	}
+	assignedSet = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		assignedSet = *new(P)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeThreadSetPolicyRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}, NDR: true, Min: 20, Max: 44}
+var shapeThreadSetPolicyReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// ThreadSetPolicy calls the routine thread_set_policy, message 3624.
+func ThreadSetPolicy[P comparable](c rpc.Caller[P], thrAct P, pset P, policy int32, base []int32,
+	limit []int32) (kr mach.KernReturn) {
+	if len(base) > 5 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	if len(limit) > 1 {
+		kr = mach.MigArrayTooLarge
+		return
+	}
+	req := &rpc.Message[P]{ID: 3624, Dest: thrAct, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(pset, mach.CopySend)
+	w := rpc.NewWriter(20)
+	w.Uint32(uint32(policy))
+	w.Uint32(uint32(len(base)))
+	for i := range base {
+		w.Uint32(uint32(base[i]))
+	}
+	w.Pad()
+	w.Uint32(uint32(len(limit)))
+	for i := range limit {
+		w.Uint32(uint32(limit[i]))
+	}
+	w.Pad()
+	req.Body = w.B
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeThreadSetPolicyReply)
+	return
+}
+
+var shapeThreadGetMachVoucherRequest = rpc.Shape{NDR: true, Min: 12, Max: 12}
+var shapeThreadGetMachVoucherReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// ThreadGetMachVoucher calls the routine thread_get_mach_voucher, message 3625.
+func ThreadGetMachVoucher[P comparable](c rpc.Caller[P], thrAct P, which uint32) (voucher P,
+	kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3625, Dest: thrAct, DestDisposition: mach.CopySend}
+	w := rpc.NewWriter(12)
+	w.Uint32(which)
+	req.Body = w.B
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeThreadGetMachVoucherReply)
+	if kr != 0 {
+		return
+	}
+	voucher = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		voucher = *new(P)
+		kr = mach.MigTypeError
+		return
+	}
+	return
+}
+
+var shapeThreadSetMachVoucherRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeThreadSetMachVoucherReply = rpc.Shape{NDR: true, Min: 12, Max: 12}
+
+// ThreadSetMachVoucher calls the routine thread_set_mach_voucher, message 3626.
+func ThreadSetMachVoucher[P comparable](c rpc.Caller[P], thrAct P, voucher P) (kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3626, Dest: thrAct, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(voucher, mach.CopySend)
+	_, kr = rpc.Do(c, req, &rpc.Options{}, &shapeThreadSetMachVoucherReply)
+	return
+}
+
+var shapeThreadSwapMachVoucherRequest = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+var shapeThreadSwapMachVoucherReply = rpc.Shape{Wants: []rpc.Want{
+	{N: 1, Type: mach.DescriptorPort, Disposition: mach.MoveSend},
+}}
+
+// ThreadSwapMachVoucher calls the routine thread_swap_mach_voucher, message 3627.
+func ThreadSwapMachVoucher[P comparable](c rpc.Caller[P], thrAct P, newVoucher P,
+	oldVoucher P) (oldVoucherOut P, kr mach.KernReturn) {
+	req := &rpc.Message[P]{ID: 3627, Dest: thrAct, DestDisposition: mach.CopySend}
+	req.Complex = true
+	req.AddPort(newVoucher, mach.CopySend)
+	req.AddPort(oldVoucher, mach.CopySend)
+	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeThreadSwapMachVoucherReply)
+	if kr != 0 {
+		return
+	}
+	oldVoucherOut = rep.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		rpc.Refuse(c, rep)
+		oldVoucherOut = *new(P)
+		kr = mach.MigTypeError
+		return
 	}
 	return
 }
@@ -640,11 +800,25 @@ type Server[P comparable] interface {
 	ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
 		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
 		kr mach.KernReturn)
+	// ThreadPolicy serves thread_policy.
+	ThreadPolicy(req *rpc.Message[P], thrAct P, policy int32, base []int32, setLimit int32) (kr mach.KernReturn)
 	// ThreadPolicySet serves thread_policy_set.
 	ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
 	// ThreadPolicyGet serves thread_policy_get.
 	ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32,
 		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	// ThreadGetAssignment serves thread_get_assignment.
+	ThreadGetAssignment(req *rpc.Message[P], thread P) (assignedSet P, kr mach.KernReturn)
+	// ThreadSetPolicy serves thread_set_policy.
+	ThreadSetPolicy(req *rpc.Message[P], thrAct P, pset P, policy int32, base []int32,
+		limit []int32) (kr mach.KernReturn)
+	// ThreadGetMachVoucher serves thread_get_mach_voucher.
+	ThreadGetMachVoucher(req *rpc.Message[P], thrAct P, which uint32) (voucher P, kr mach.KernReturn)
+	// ThreadSetMachVoucher serves thread_set_mach_voucher.
+	ThreadSetMachVoucher(req *rpc.Message[P], thrAct P, voucher P) (kr mach.KernReturn)
+	// ThreadSwapMachVoucher serves thread_swap_mach_voucher.
+	ThreadSwapMachVoucher(req *rpc.Message[P], thrAct P, newVoucher P, oldVoucher P) (oldVoucherOut P,
+		kr mach.KernReturn)
 	// ThreadConvertThreadState serves thread_convert_thread_state.
 	ThreadConvertThreadState(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32,
 		outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
@@ -682,9 +856,18 @@ type Funcs[P comparable] struct {
 	DoThreadSwapExceptionPorts func(req *rpc.Message[P], thread P, exceptionMask int32, newPort P, behavior int32,
 		newFlavor int32) (masks []int32, oldHandlers []P, oldBehaviors []int32, oldFlavors []int32,
 		kr mach.KernReturn)
+	DoThreadPolicy func(req *rpc.Message[P], thrAct P, policy int32, base []int32,
+		setLimit int32) (kr mach.KernReturn)
 	DoThreadPolicySet func(req *rpc.Message[P], thread P, flavor uint32, policyInfo []int32) (kr mach.KernReturn)
 	DoThreadPolicyGet func(req *rpc.Message[P], thread P, flavor uint32, policyInfoRoom uint32,
 		getDefault int32) (policyInfo []int32, getDefaultOut int32, kr mach.KernReturn)
+	DoThreadGetAssignment func(req *rpc.Message[P], thread P) (assignedSet P, kr mach.KernReturn)
+	DoThreadSetPolicy     func(req *rpc.Message[P], thrAct P, pset P, policy int32, base []int32,
+		limit []int32) (kr mach.KernReturn)
+	DoThreadGetMachVoucher  func(req *rpc.Message[P], thrAct P, which uint32) (voucher P, kr mach.KernReturn)
+	DoThreadSetMachVoucher  func(req *rpc.Message[P], thrAct P, voucher P) (kr mach.KernReturn)
+	DoThreadSwapMachVoucher func(req *rpc.Message[P], thrAct P, newVoucher P, oldVoucher P) (oldVoucherOut P,
+		kr mach.KernReturn)
 	DoThreadConvertThreadState func(req *rpc.Message[P], thread P, direction int32, flavor int32, inState []uint32,
 		outStateRoom uint32) (outState []uint32, kr mach.KernReturn)
 	DoThreadGetExceptionPortsInfo func(req *rpc.Message[P], port P, exceptionMask int32) (masks []int32,
@@ -848,6 +1031,16 @@ func (f *Funcs[P]) ThreadSwapExceptionPorts(req *rpc.Message[P], thread P, excep
 	return f.DoThreadSwapExceptionPorts(req, thread, exceptionMask, newPort, behavior, newFlavor)
 }
 
+// ThreadPolicy implements Server.
+func (f *Funcs[P]) ThreadPolicy(req *rpc.Message[P], thrAct P, policy int32, base []int32,
+	setLimit int32) (kr mach.KernReturn) {
+	if f.DoThreadPolicy == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadPolicy(req, thrAct, policy, base, setLimit)
+}
+
 // ThreadPolicySet implements Server.
 func (f *Funcs[P]) ThreadPolicySet(req *rpc.Message[P], thread P, flavor uint32,
 	policyInfo []int32) (kr mach.KernReturn) {
@@ -866,6 +1059,54 @@ func (f *Funcs[P]) ThreadPolicyGet(req *rpc.Message[P], thread P, flavor uint32,
 		return
 	}
 	return f.DoThreadPolicyGet(req, thread, flavor, policyInfoRoom, getDefault)
+}
+
+// ThreadGetAssignment implements Server.
+func (f *Funcs[P]) ThreadGetAssignment(req *rpc.Message[P], thread P) (assignedSet P, kr mach.KernReturn) {
+	if f.DoThreadGetAssignment == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadGetAssignment(req, thread)
+}
+
+// ThreadSetPolicy implements Server.
+func (f *Funcs[P]) ThreadSetPolicy(req *rpc.Message[P], thrAct P, pset P, policy int32, base []int32,
+	limit []int32) (kr mach.KernReturn) {
+	if f.DoThreadSetPolicy == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadSetPolicy(req, thrAct, pset, policy, base, limit)
+}
+
+// ThreadGetMachVoucher implements Server.
+func (f *Funcs[P]) ThreadGetMachVoucher(req *rpc.Message[P], thrAct P, which uint32) (voucher P,
+	kr mach.KernReturn) {
+	if f.DoThreadGetMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadGetMachVoucher(req, thrAct, which)
+}
+
+// ThreadSetMachVoucher implements Server.
+func (f *Funcs[P]) ThreadSetMachVoucher(req *rpc.Message[P], thrAct P, voucher P) (kr mach.KernReturn) {
+	if f.DoThreadSetMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadSetMachVoucher(req, thrAct, voucher)
+}
+
+// ThreadSwapMachVoucher implements Server.
+func (f *Funcs[P]) ThreadSwapMachVoucher(req *rpc.Message[P], thrAct P, newVoucher P,
+	oldVoucher P) (oldVoucherOut P, kr mach.KernReturn) {
+	if f.DoThreadSwapMachVoucher == nil {
+		kr = mach.MigBadID
+		return
+	}
+	return f.DoThreadSwapMachVoucher(req, thrAct, newVoucher, oldVoucher)
 }
 
 // ThreadConvertThreadState implements Server.
@@ -936,10 +1177,22 @@ func Serve[P comparable](s Server[P], req *rpc.Message[P]) (rep *rpc.Message[P],
 		kr = serveThreadGetExceptionPorts(s, req, rep)
 	case IDThreadSwapExceptionPorts:
 		kr = serveThreadSwapExceptionPorts(s, req, rep)
+	case IDThreadPolicy:
+		kr = serveThreadPolicy(s, req, rep)
 	case IDThreadPolicySet:
 		kr = serveThreadPolicySet(s, req, rep)
 	case IDThreadPolicyGet:
 		kr = serveThreadPolicyGet(s, req, rep)
+	case IDThreadGetAssignment:
+		kr = serveThreadGetAssignment(s, req, rep)
+	case IDThreadSetPolicy:
+		kr = serveThreadSetPolicy(s, req, rep)
+	case IDThreadGetMachVoucher:
+		kr = serveThreadGetMachVoucher(s, req, rep)
+	case IDThreadSetMachVoucher:
+		kr = serveThreadSetMachVoucher(s, req, rep)
+	case IDThreadSwapMachVoucher:
+		kr = serveThreadSwapMachVoucher(s, req, rep)
 	case IDThreadConvertThreadState:
 		kr = serveThreadConvertThreadState(s, req, rep)
 	case IDThreadGetExceptionPortsInfo:
@@ -1316,6 +1569,29 @@ func serveThreadSwapExceptionPorts[P comparable](s Server[P], req, rep *rpc.Mess
 	return 0
 }
 
+func serveThreadPolicy[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadPolicyRequest); kr != 0 {
+		return kr
+	}
+	var policy int32
+	var base []int32
+	var setLimit int32
+	r := rpc.NewReader(req.Body)
+	policy = int32(r.Uint32())
+	nBase := r.Count(5)
+	base = make([]int32, r.Elements(nBase, 4))
+	for i := range base {
+		base[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	setLimit = int32(r.Uint32())
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.ThreadPolicy(req, req.Dest, policy, base, setLimit)
+	return kr
+}
+
 func serveThreadPolicySet[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
 	if kr := rpc.CheckRequest(req, &shapeThreadPolicySetRequest); kr != 0 {
 		return kr
@@ -1367,6 +1643,114 @@ func serveThreadPolicyGet[P comparable](s Server[P], req, rep *rpc.Message[P]) (
 	w.Pad()
 	w.Uint32(uint32(getDefaultOut))
 	rep.Body = w.B
+	return 0
+}
+
+func serveThreadGetAssignment[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadGetAssignmentRequest); kr != 0 {
+		return kr
+	}
+	assignedSetOut, kr := s.ThreadGetAssignment(req, req.Dest)
+	if kr != 0 {
+		return kr
+	}
+	rep.Complex = true
+	rep.AddPort(assignedSetOut, mach.CopySend)
+	rep.Body = nil
+	return 0
+}
+
+func serveThreadSetPolicy[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadSetPolicyRequest); kr != 0 {
+		return kr
+	}
+	var pset P
+	var policy int32
+	var base []int32
+	var limit []int32
+	pset = req.Items[0].Port
+	r := rpc.NewReader(req.Body)
+	policy = int32(r.Uint32())
+	nBase := r.Count(5)
+	base = make([]int32, r.Elements(nBase, 4))
+	for i := range base {
+		base[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	nLimit := r.Count(1)
+	limit = make([]int32, r.Elements(nLimit, 4))
+	for i := range limit {
+		limit[i] = int32(r.Uint32())
+	}
+	r.Pad()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.ThreadSetPolicy(req, req.Dest, pset, policy, base, limit)
+	if kr == 0 {
+		req.Take(0, 1)
+	}
+	return kr
+}
+
+func serveThreadGetMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadGetMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var which uint32
+	r := rpc.NewReader(req.Body)
+	which = r.Uint32()
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	voucherOut, kr := s.ThreadGetMachVoucher(req, req.Dest, which)
+	if kr != 0 {
+		return kr
+	}
+	rep.Complex = true
+	rep.AddPort(voucherOut, mach.CopySend)
+	rep.Body = nil
+	return 0
+}
+
+func serveThreadSetMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadSetMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var voucher P
+	voucher = req.Items[0].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	kr = s.ThreadSetMachVoucher(req, req.Dest, voucher)
+	if kr == 0 {
+		req.Take(0, 1)
+	}
+	return kr
+}
+
+func serveThreadSwapMachVoucher[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.KernReturn) {
+	if kr := rpc.CheckRequest(req, &shapeThreadSwapMachVoucherRequest); kr != 0 {
+		return kr
+	}
+	var newVoucher P
+	var oldVoucher P
+	newVoucher = req.Items[0].Port
+	oldVoucher = req.Items[1].Port
+	r := rpc.NewReader(nil)
+	if !r.Done() {
+		return mach.MigBadArguments
+	}
+	oldVoucherOut, kr := s.ThreadSwapMachVoucher(req, req.Dest, newVoucher, oldVoucher)
+	if kr != 0 {
+		return kr
+	}
+	req.Take(0, 1)
+	req.Take(1, 1)
+	rep.Complex = true
+	rep.AddPort(oldVoucherOut, mach.CopySend)
+	rep.Body = nil
 	return 0
 }
 

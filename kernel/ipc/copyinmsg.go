@@ -249,7 +249,11 @@ func (t *Thread) copyinMemory(addr uint64, size uint32, deallocate bool) ([]byte
 		return nil, false
 	}
 	b, ok := t.space.memory.CopyIn(addr, size, deallocate)
-	return b, ok && len(b) == int(size)
+	if ok && len(b) != int(size) {
+		t.space.kernel.release(b)
+		ok = false
+	}
+	return b, ok
 }
 
 // takeRight takes one right of a body and says if it is a receive right on a circle.
@@ -312,6 +316,7 @@ func (t *Thread) copyinArray(c *cleanup, m *Message, item *Item, d *mach.Descrip
 	if !ok {
 		return mach.SendInvalidMemory
 	}
+	defer t.space.kernel.release(names)
 	item.Ports = make([]*Port, 0, d.Size)
 	for ; len(names) > 0; names = names[4:] {
 		name := mach.Name(binary.LittleEndian.Uint32(names))

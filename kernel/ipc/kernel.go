@@ -28,6 +28,9 @@ type Config struct {
 	Restrictions Restrictions // nil: none
 	Clock        Clock        // nil: timeouts other than 0 never expire
 	Limits       Limits
+	// Release, if not nil, gets back what Memory.CopyIn brought and nobody received; it may be called more than once for
+	// no bytes, and must not block.
+	Release func([]byte)
 }
 
 // Kernel is one Mach world: ports of different kernels never meet.
@@ -35,6 +38,7 @@ type Kernel struct {
 	restrict Restrictions
 	clock    Clock
 	limits   Limits
+	release  func([]byte)
 	transit  sync.Mutex    // see the package comment
 	deaths   atomic.Uint64 // orders the deaths of ports
 	live     counters
@@ -47,7 +51,10 @@ type Stats struct{ Spaces, Ports, Sets, Messages, Bytes int64 }
 
 // New makes a kernel.
 func New(c Config) *Kernel {
-	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits}
+	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release}
+	if k.release == nil {
+		k.release = func([]byte) {}
+	}
 	if k.restrict == nil {
 		k.restrict = Unrestricted{}
 	}

@@ -100,6 +100,7 @@ func (m *Message) destroyBody(c *cleanup) {
 		for _, p := range d.Ports {
 			c.right(p, d.Disposition)
 		}
+		m.kernel.release(d.Data)
 		*d = Item{}
 	}
 	m.desc = m.desc[:0]

@@ -13,6 +13,9 @@ import (
 func (t *Thread) receiveUser(a *Args, o mach.Option) mach.KernReturn {
 	w := &t.wait
 	w.room, w.auxRoom, w.options = uint32(min(len(a.Buffer), 1<<31)), uint32(min(len(a.BufferAux), 1<<31)), o
+	if a.Grow != nil {
+		w.room = min(a.Room, 1<<31)
+	}
 	if kr := t.await(a.Receive, o, a.Timeout); kr != 0 {
 		return kr
 	}
@@ -20,6 +23,13 @@ func (t *Thread) receiveUser(a *Args, o mach.Option) mach.KernReturn {
 	w.msg = nil
 	c := &t.cleanup
 	defer c.run(t.space.kernel)
+	if a.Grow != nil {
+		n := uint32(mach.HeaderSize)
+		if m != nil && w.large == 0 {
+			n = (m.size + 3) &^ 3
+		}
+		a.Buffer = a.Grow(int(min(n+mach.MaxTrailerSize, w.room)))
+	}
 	if w.large != 0 {
 		if m == nil {
 			writeLarge(a.Buffer, o, w.large, w.source)
@@ -247,6 +257,7 @@ func (t *Thread) copyoutMemory(b []byte) (uint64, mach.KernReturn) {
 			return addr, 0
 		}
 	}
+	t.space.kernel.release(b)
 	return 0, mach.MsgVMSpace
 }
 

@@ -13,8 +13,11 @@ type Args struct {
 	SendAux []byte // auxiliary data, with its 8-byte header; mach.MsgVector
 	Timeout uint32 // milliseconds, of each half
 
-	Receive   mach.Name // receive right or set
-	Buffer    []byte    // for the message and its trailer
+	Receive mach.Name // receive right or set
+	Buffer  []byte    // for the message and its trailer
+	// Grow, if not nil, makes the Buffer when it is known how much is needed; Room says how much that may be.
+	Grow      func(n int) []byte
+	Room      uint32
 	BufferAux []byte
 	BufferAt  uint64 // address of Buffer in the task: the guard of ports received guarded
 }

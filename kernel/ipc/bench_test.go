@@ -51,7 +51,7 @@ func serve(s *testTask, port mach.Name, o mach.Option) {
 			if d.Type == mach.DescriptorPort {
 				s.Deallocate(s.t, d.Name)
 			} else {
-				s.mem.CopyIn(d.Address, d.Size, true)
+				s.mem.CopyIn(s.t, d.Address, d.Size, true)
 			}
 		}
 		h.Bits, h.Local = mach.MakeBits(h.Bits.Remote(), 0, 0), 0
@@ -77,8 +77,8 @@ func BenchmarkRoundTripPort(b *testing.B) {
 // lender lends one buffer again and again, so that what is measured is what the kernel does with out-of-line memory.
 type lender struct{ buf []byte }
 
-func (l *lender) CopyIn(uint64, uint32, bool) ([]byte, bool) { return l.buf, true }
-func (l *lender) CopyOut(b []byte) (uint64, bool)            { return 1, true }
+func (l *lender) CopyIn(*Thread, uint64, uint32, bool) ([]byte, bool) { return l.buf, true }
+func (l *lender) CopyOut(_ *Thread, b []byte) (uint64, bool)          { return 1, true }
 
 func BenchmarkRoundTripOOL1MiB(b *testing.B) {
 	pingPong(b, func(c *testTask, to, reply mach.Name) []byte {

@@ -44,7 +44,7 @@ func TestKernelCall(t *testing.T) {
 		return a.expect(reply, 300)
 	}
 	m := call()
-	data, _ := a.mem.CopyIn(m.descs[2].Address, 4, false)
+	data, _ := a.mem.CopyIn(a.t, m.descs[2].Address, 4, false)
 	if string(m.body) != "question" || string(data) != "lent" || m.descs[0].Name != to || m.descs[1].Name != mine {
 		t.Errorf("the answer is %+v, %q", m, data)
 	}

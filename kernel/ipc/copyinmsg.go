@@ -248,7 +248,7 @@ func (t *Thread) copyinMemory(addr uint64, size uint32, deallocate bool) ([]byte
 	if t.space.memory == nil {
 		return nil, false
 	}
-	b, ok := t.space.memory.CopyIn(addr, size, deallocate)
+	b, ok := t.space.memory.CopyIn(t, addr, size, deallocate)
 	if ok && len(b) != int(size) {
 		t.space.kernel.release(b)
 		ok = false

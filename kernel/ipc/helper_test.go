@@ -18,11 +18,11 @@ type memory struct {
 func newMemory() *memory { return &memory{next: 0x1000, bufs: map[uint64][]byte{}} }
 
 func (m *memory) put(b []byte) uint64 {
-	addr, _ := m.CopyOut(b)
+	addr, _ := m.CopyOut(nil, b)
 	return addr
 }
 
-func (m *memory) CopyIn(addr uint64, size uint32, deallocate bool) ([]byte, bool) {
+func (m *memory) CopyIn(_ *Thread, addr uint64, size uint32, deallocate bool) ([]byte, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ok := m.bufs[addr]
@@ -36,7 +36,7 @@ func (m *memory) CopyIn(addr uint64, size uint32, deallocate bool) ([]byte, bool
 	return append([]byte(nil), b[:size]...), true
 }
 
-func (m *memory) CopyOut(b []byte) (uint64, bool) {
+func (m *memory) CopyOut(_ *Thread, b []byte) (uint64, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	addr := m.next

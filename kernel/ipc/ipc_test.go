@@ -228,7 +228,7 @@ func TestPseudoReceive(t *testing.T) {
 	b.ok(b.SetAttributes(port, mach.AttrLimitsInfo, 1))
 	a.ok(a.sendBytes(buf, 0))
 	m := b.expect(port, 5)
-	data, ok := b.mem.CopyIn(m.descs[1].Address, 6, false)
+	data, ok := b.mem.CopyIn(b.t, m.descs[1].Address, 6, false)
 	if string(data) != "memory" || !ok || string(m.body) != "body" {
 		t.Errorf("received %q and %q", data, m.body)
 	}

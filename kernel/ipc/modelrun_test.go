@@ -422,7 +422,7 @@ func (t *testTask) namesOf(d mach.Descriptor) []mach.Name {
 		return []mach.Name{d.Name}
 	}
 	var names []mach.Name
-	b, _ := t.mem.CopyIn(d.Address, 4*d.Size, true)
+	b, _ := t.mem.CopyIn(t.t, d.Address, 4*d.Size, true)
 	for ; len(b) > 0; b = b[4:] {
 		names = append(names, mach.Name(binary.LittleEndian.Uint32(b)))
 	}

@@ -253,7 +253,7 @@ func (t *Thread) copyoutItem(c *cleanup, item *Item, guardedOK, immovable bool, 
 
 func (t *Thread) copyoutMemory(b []byte) (uint64, mach.KernReturn) {
 	if t.space.memory != nil {
-		if addr, ok := t.space.memory.CopyOut(b); ok {
+		if addr, ok := t.space.memory.CopyOut(t, b); ok {
 			return addr, 0
 		}
 	}

@@ -6,13 +6,14 @@ import (
 	"portcullis.dev/mach"
 )
 
-// Memory is a task's address space as far as messages touch it. Both methods are called with nothing locked.
+// Memory is a task's address space as far as messages touch it. Both methods are called
+// with nothing locked, for a call that t, a thread of the task, makes.
 type Memory interface {
 	// CopyIn returns size bytes at addr in a buffer that the kernel keeps. With deallocate the memory leaves the task,
 	// so that the buffer can be the task's own and nothing is copied.
-	CopyIn(addr uint64, size uint32, deallocate bool) ([]byte, bool)
+	CopyIn(t *Thread, addr uint64, size uint32, deallocate bool) ([]byte, bool)
 	// CopyOut places data, which the kernel gives up, in the task and returns its address.
-	CopyOut(data []byte) (addr uint64, ok bool)
+	CopyOut(t *Thread, data []byte) (addr uint64, ok bool)
 }
 
 // Identity is what the trailers of a space's messages say of their sender.

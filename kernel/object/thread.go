@@ -28,7 +28,8 @@ type State interface {
 
 // Thread is a thread of a task.
 type Thread struct {
-	IPC *ipc.Thread // to make calls with
+	IPC   *ipc.Thread // to make calls with
+	Owner any         // for whoever made the thread; the package does not look at it
 
 	task  *Task
 	id    uint64

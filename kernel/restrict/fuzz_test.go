@@ -78,7 +78,7 @@ func FuzzKernel(f *testing.F) {
 			p := w.join(task)
 			self := k.NewObjectPort(mach.PortTypeTaskControl, &control{task})
 			p.InsertSend(self.MakeSend(), true)
-			p.mem.CopyOut(make([]byte, 64))
+			p.mem.CopyOut(nil, make([]byte, 64))
 			copy(p.mem[0x1000], []byte{3, 1, 0, 0, 3, 2, 0, 0})
 			objects, tasks = append(objects, self), append(tasks, p)
 		}

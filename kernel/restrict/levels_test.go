@@ -63,7 +63,7 @@ func (w *world) arrays(to mach.Name, dispositions ...mach.Disposition) mach.Kern
 	o := w.offender
 	var ds []mach.Descriptor
 	for _, d := range dispositions {
-		addr, _ := o.mem.CopyOut(binaryName(o.plain()))
+		addr, _ := o.mem.CopyOut(nil, binaryName(o.plain()))
 		ds = append(ds, mach.Descriptor{Type: mach.DescriptorOOLPorts, Address: addr, Size: 1, Disposition: d})
 	}
 	return o.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, 0, 0), to, 0, 1, ds...))

@@ -27,12 +27,12 @@ type person struct {
 
 type memory map[uint64][]byte
 
-func (m memory) CopyIn(addr uint64, size uint32, _ bool) ([]byte, bool) {
+func (m memory) CopyIn(_ *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte, bool) {
 	b, ok := m[addr]
 	return b, ok && len(b) >= int(size)
 }
 
-func (m memory) CopyOut(b []byte) (uint64, bool) {
+func (m memory) CopyOut(_ *ipc.Thread, b []byte) (uint64, bool) {
 	addr := uint64(len(m)+1) << 12
 	m[addr] = b
 	return addr, true

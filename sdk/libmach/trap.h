@@ -182,9 +182,10 @@ enum pt_op {
  * thread at a time, and its answer is the next packet that comes from the kernel.
  */
 enum pt_packet_kind {
-	PT_HELLO = 1,	 /* version in a, flags in b, fork token in token; -> PT_HELLO: status in a, lane 0's index in b,
-			    with the descriptor of the process's area. status: 0, or an errno with a text */
-	PT_LANE = 2,	 /* thread id in a -> PT_LANE: status in a, index in b, with the descriptor of the lane */
+	PT_HELLO = 1,	 /* version in a, flags in b, fork token in token (0: none); -> PT_HELLO: status in a, with the
+			    descriptor of the process's area. status: 0, or an errno with a text that says why */
+	PT_LANE = 2,	 /* thread id in a -> PT_LANE: status in a, index in b, with the descriptor of the lane. The thread
+			    becomes a Mach thread; the process's first lane may be that of any thread */
 	PT_DOORBELL = 3, /* lane's index in a; no answer */
 	PT_GIVE = 4,	 /* lane's index in a, entry of ool_in in b, with a memory file; no answer. Before the trap */
 	PT_TAKE = 5,	 /* lane's index in a, entry of ool_out in b -> PT_TAKE: status in a, with a memory file */

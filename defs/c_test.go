@@ -113,7 +113,7 @@ func clientC(i *model.Interface) string {
 			a, t := q.Arg, q.Arg.Type
 			switch q.Role {
 			case model.Disposition:
-				if q.Out {
+				if a.Direction == model.Out {
 					p("mach_msg_type_name_t %s = 0;", q.Name)
 				} else {
 					p("mach_msg_type_name_t %s = get_u32();", q.Name)
@@ -135,6 +135,13 @@ func clientC(i *model.Interface) string {
 					p("void *%s = NULL;", a.Name)
 				case t.OutOfLine:
 					p("uint32_t %s_n; void *%s = get_memory(&%s_n); (void)%s_n;", a.Name, a.Name, a.Name, a.Name)
+				case t.Scattered():
+					p("static char %s_data[%d]; memset(%s_data, 0, sizeof %s_data);", a.Name, t.Size(), a.Name, a.Name)
+					if a.Direction.Sent() {
+						p("get_blob(%s_data, sizeof %s_data);", a.Name, a.Name)
+					}
+					p("void *%s[%d];", a.Name, t.Count)
+					p("for (int i = 0; i < %d; i++) %s[i] = %s_data + i * %d;", t.Count, a.Name, a.Name, t.Elem.Size())
 				case inlineArray(t):
 					p("static char %s[%d + 16]; memset(%s, 0, sizeof %s);", a.Name, t.Size(), a.Name, a.Name)
 					if a.Direction.Sent() {
@@ -183,6 +190,8 @@ func outC(a *model.Arg) string {
 		master = a.SameCount
 	}
 	switch {
+	case t.Scattered():
+		return putPieces(t, a.Name)
 	case isString(t):
 		return fmt.Sprintf("put_blob(%s, strlen(%s));", a.Name, a.Name)
 	case t.Shape == model.VarArray:
@@ -191,6 +200,12 @@ func outC(a *model.Arg) string {
 		return fmt.Sprintf("put_blob(%s, %d);", a.Name, t.Size())
 	}
 	return fmt.Sprintf("put_blob(&%s_raw, %d);", a.Name, t.Size())
+}
+
+// putPieces writes the telling of an array of values that are out of line one by one, as one value.
+func putPieces(t *model.Type, x string) string {
+	return fmt.Sprintf("put_u32(%d); for (int i = 0; i < %d; i++) put((const void *)%s[i], %d);", t.Size(), t.Count, x,
+		t.Elem.Size())
 }
 
 // serverC writes a program that serves requests: it tells the values of each and returns the values it is told.
@@ -229,6 +244,8 @@ func serverC(i *model.Interface, header string) string {
 			}
 			if a.Direction.Sent() || a.Direction == model.RequestPort {
 				switch {
+				case t.Scattered():
+					p("%s", putPieces(t, a.Name))
 				case isString(t):
 					p("put_blob(%s, strlen(%s));", a.Name, a.Name)
 				case t.Shape == model.VarArray:
@@ -247,6 +264,10 @@ func serverC(i *model.Interface, header string) string {
 				continue
 			}
 			switch {
+			case t.Scattered():
+				outs = append(outs, fmt.Sprintf("uint32_t %s_n; char *%s_data = get_memory(&%s_n);\n"+
+					"for (int i = 0; i < %d; i++) %s[i] = (void *)(%s_data + i * %d);", a.Name, a.Name, a.Name, t.Count, a.Name,
+					a.Name, t.Elem.Size()))
 			case t.OutOfLine:
 				outs = append(outs, fmt.Sprintf("uint32_t %s_n; *(void **)%s = get_memory(&%s_n);", a.Name, a.Name, a.Name))
 			case inlineArray(t):

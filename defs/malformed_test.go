@@ -78,6 +78,15 @@ var damages = []damage{
 		}
 		return nil
 	}, []mach.KernReturn{mach.MigTypeError}},
+	{"dispositions that differ", func(_ *rand.Rand, b []byte, m *model.Message) []byte {
+		for _, d := range m.Descriptors {
+			if d.Kind == model.PortDescriptor && d.N > 1 {
+				b[d.Offset+mach.PortDescriptorSize+10] = byte(mach.MoveReceive)
+				return b
+			}
+		}
+		return nil
+	}, []mach.KernReturn{mach.MigTypeError}},
 	{"another type", func(_ *rand.Rand, b []byte, m *model.Message) []byte {
 		for _, d := range m.Descriptors {
 			if d.Kind == model.MemoryDescriptor {
@@ -309,15 +318,7 @@ func (x *exchange) code(b []byte) (mach.KernReturn, int) {
 	y.freed = 0
 	y.wire = func([]byte) []byte { return b }
 	f := reflect.ValueOf(y.row.clients[y.r.Name])
-	args := []reflect.Value{reflect.ValueOf(rpc.Caller[mach.Name](&y))}
-	for len(args) < f.Type().NumIn() {
-		v := reflect.New(f.Type().In(len(args))).Elem()
-		if v.Kind() == reflect.Uint32 && len(args) > 1 {
-			v.SetUint(1 << 20) // room for everything
-		}
-		args = append(args, v)
-	}
-	results := f.Call(args)
+	results := f.Call(y.arguments(f, func(*model.Arg) uint32 { return 1 << 20 }))
 	return results[len(results)-1].Interface().(mach.KernReturn), y.freed
 }
 
@@ -327,7 +328,7 @@ func (x *exchange) codeC(c *program) (mach.KernReturn, uint32) {
 	for _, q := range x.r.UserParams() {
 		a := q.Arg
 		switch {
-		case q.Role == model.Disposition && !q.Out:
+		case q.Role == model.Disposition && a.Direction != model.Out:
 			c.putU32(uint32(chosen(a)))
 		case q.Role == model.Count && a.CountInOut:
 			c.putU32(1 << 20)

@@ -357,6 +357,8 @@ var registry = map[string]row{
 			"r26": sample.R26[mach.Name],
 			"r27": sample.R27[mach.Name],
 			"s28": sample.S28[mach.Name],
+			"r29": sample.R29[mach.Name],
+			"r30": sample.R30[mach.Name],
 		},
 	},
 }

@@ -60,7 +60,10 @@ func fill(v reflect.Value, b []byte) []byte {
 	case reflect.String:
 		v.SetString(string(b))
 		return nil
-	case reflect.Struct: // rpc.Right
+	case reflect.Struct: // rpc.Right, rpc.Rights
+		if ports := v.FieldByName("Ports"); ports.IsValid() {
+			return fill(ports, b)
+		}
 		return fill(v.FieldByName("Port"), b)
 	case reflect.Slice:
 		n := 0
@@ -70,6 +73,12 @@ func fill(v reflect.Value, b []byte) []byte {
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		fallthrough
 	case reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Slice { // each a piece of the same length
+			for i, n := 0, len(b)/v.Len(); i < v.Len(); i++ {
+				fill(v.Index(i), b[i*n:(i+1)*n])
+			}
+			return nil
+		}
 		for i := range v.Len() {
 			b = fill(v.Index(i), b)
 		}
@@ -99,6 +108,9 @@ func flat(v reflect.Value) []byte {
 	case reflect.String:
 		return []byte(v.String())
 	case reflect.Struct:
+		if ports := v.FieldByName("Ports"); ports.IsValid() {
+			return flat(ports)
+		}
 		return flat(v.FieldByName("Port"))
 	case reflect.Slice, reflect.Array:
 		b := []byte{}

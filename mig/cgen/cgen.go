@@ -32,14 +32,6 @@ type File struct {
 
 // Generate returns the files of an interface, the runtime header among them.
 func Generate(i *model.Interface) ([]File, error) {
-	for _, r := range i.Routines() {
-		for _, a := range r.Args {
-			if t := a.Type; t.Elem != nil && t.Elem.OutOfLine {
-				return nil, fmt.Errorf("routine %s: argument %s: C code for arrays of out-of-line values cannot be written",
-					r.Name, a.Name)
-			}
-		}
-	}
 	files := []File{{RuntimeHeader, runtime}}
 	for _, f := range []struct {
 		name  string
@@ -158,7 +150,7 @@ func (g *generator) structure(name string, m *model.Message) {
 		g.p("\tmach_msg_body_t msgh_body;")
 		for _, d := range m.Descriptors {
 			n := ""
-			if d.Arg.Type.Shape != model.Scalar && d.Kind == model.PortDescriptor {
+			if several(d) {
 				n = fmt.Sprintf("[%d]", d.N)
 			}
 			g.p("\t%s %s%s;", descriptorType[d.Kind], d.Arg.Name, n)
@@ -192,6 +184,12 @@ func (g *generator) structure(name string, m *model.Message) {
 	}
 	g.p("} %s;", name)
 	g.p("_Static_assert(sizeof(%s) == %d, \"layout\");\n", name, m.Max)
+}
+
+// several says that an argument has an array of descriptors.
+func several(d model.Descriptor) bool {
+	t := d.Arg.Type
+	return t.Scattered() || d.Kind == model.PortDescriptor && t.Shape != model.Scalar
 }
 
 var descriptorType = map[model.DescriptorKind]string{

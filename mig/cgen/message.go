@@ -20,36 +20,23 @@ func (g *generator) fillDescriptors(P string, m *model.Message, x func(*model.Ar
 			disp = "*" + disp
 		}
 		free := map[model.Dealloc]string{model.Keep: "0", model.Free: "1", model.Ask: a.Name + "Dealloc != 0"}[a.Dealloc]
+		at := fmt.Sprintf("%s->%s", P, a.Name)
 		n := fmt.Sprint(t.Count)
 		if t.Shape == model.VarArray {
 			n = g.countOf(a, server)
 		}
-		at := fmt.Sprintf("%s->%s", P, a.Name)
+		g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
 		switch {
-		case d.Kind == model.PortsDescriptor:
-			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
-			g.p("\t%s.address = (void *)(uintptr_t)%s;\n\t%s.deallocate = %s;\n\t%s.copy = MACH_MSG_VIRTUAL_COPY;", at, x(a),
-				at, free, at)
-			g.p("\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_OOL_PORTS_DESCRIPTOR;\n\t%s.count = %s;", at, disp,
-				at, at, n)
-		case d.Kind == model.MemoryDescriptor:
-			size := fmt.Sprint(t.Size())
-			if t.Shape == model.VarArray {
-				size = fmt.Sprintf("%s * %d", n, unit(t))
-			}
-			how := "MACH_MSG_VIRTUAL_COPY"
-			if a.PhysicalCopy {
-				how = "MACH_MSG_PHYSICAL_COPY"
-			}
-			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
-			g.p("\t%s.address = (void *)(uintptr_t)%s;\n\t%s.deallocate = %s;\n\t%s.copy = %s;", at, x(a), at, free, at, how)
-			g.p("\t%s.type = MACH_MSG_OOL_DESCRIPTOR;\n\t%s.size = (mach_msg_size_t)(%s);", at, at, size)
+		case t.Scattered():
+			g.p("\tfor (unsigned _i = 0; _i < %d; _i++) {", d.N)
+			g.fillMemory(d, t.Elem, at+"[_i]", x(a)+"[_i]", disp, free, fmt.Sprint(t.Elem.Count))
+			g.p("\t}")
+		case d.Kind != model.PortDescriptor:
+			g.fillMemory(d, t, at, x(a), disp, free, n)
 		case t.Shape == model.Scalar:
-			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
 			g.p("\t%s.name = (mach_port_t)%s;\n\t%s.disposition = (uint8_t)(%s);\n\t%s.type = MACH_MSG_PORT_DESCRIPTOR;", at,
 				x(a), at, disp, at)
 		default:
-			g.p("\tmemset(&%s, 0, sizeof %s);", at, at)
 			g.p("\tfor (unsigned _i = 0; _i < %d; _i++) {", d.N)
 			if t.Shape == model.VarArray {
 				g.p("\t\tif (_i < %s)\n\t\t\t%s[_i].name = %s[_i];", n, at, x(a))
@@ -59,6 +46,25 @@ func (g *generator) fillDescriptors(P string, m *model.Message, x func(*model.Ar
 			g.p("\t\t%s[_i].disposition = (uint8_t)(%s);\n\t\t%s[_i].type = MACH_MSG_PORT_DESCRIPTOR;\n\t}", at, disp, at)
 		}
 	}
+}
+
+// fillMemory writes one descriptor of memory or of an array of rights: n elements of type t at x.
+func (g *generator) fillMemory(d model.Descriptor, t *model.Type, at, x, disp, free, n string) {
+	g.p("\t%s.address = (void *)(uintptr_t)%s;\n\t%s.deallocate = %s;", at, x, at, free)
+	if d.Kind == model.PortsDescriptor {
+		g.p("\t%s.copy = MACH_MSG_VIRTUAL_COPY;\n\t%s.disposition = (uint8_t)(%s);", at, at, disp)
+		g.p("\t%s.type = MACH_MSG_OOL_PORTS_DESCRIPTOR;\n\t%s.count = %s;", at, at, n)
+		return
+	}
+	size := fmt.Sprint(t.Size())
+	if t.Shape == model.VarArray {
+		size = fmt.Sprintf("%s * %d", n, unit(t))
+	}
+	how := "MACH_MSG_VIRTUAL_COPY"
+	if d.Arg.PhysicalCopy {
+		how = "MACH_MSG_PHYSICAL_COPY"
+	}
+	g.p("\t%s.copy = %s;\n\t%s.type = MACH_MSG_OOL_DESCRIPTOR;\n\t%s.size = (mach_msg_size_t)(%s);", at, how, at, at, size)
 }
 
 // countOf is the C expression of how many elements an argument has on the side that sends.
@@ -122,8 +128,12 @@ func (g *generator) checkDescriptors(P string, m *model.Message) {
 		a := d.Arg
 		at := fmt.Sprintf("%s->%s", P, a.Name)
 		disp := ""
-		if a.Type.Out != model.Polymorphic && d.Kind != model.MemoryDescriptor {
+		switch {
+		case d.Kind == model.MemoryDescriptor:
+		case a.Type.Out != model.Polymorphic:
 			disp = fmt.Sprintf(" || %%s.disposition != %d", a.Type.Out)
+		case several(d): // the server is told one disposition for all
+			disp = fmt.Sprintf(" || %%s.disposition != %s[0].disposition", at)
 		}
 		test := func(at string) string {
 			extra := ""
@@ -134,7 +144,7 @@ func (g *generator) checkDescriptors(P string, m *model.Message) {
 				model.MemoryDescriptor: "MACH_MSG_OOL_DESCRIPTOR", model.PortsDescriptor: "MACH_MSG_OOL_PORTS_DESCRIPTOR"}[d.Kind]
 			return fmt.Sprintf("%s.type != %s%s", at, kind, extra)
 		}
-		if d.Kind == model.PortDescriptor && a.Type.Shape != model.Scalar {
+		if several(d) {
 			g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\tif (%s)\n\t\t\treturn MIG_TYPE_ERROR;", d.N, test(at+"[_i]"))
 			continue
 		}
@@ -208,6 +218,12 @@ func (g *generator) walk(P string, m *model.Message, fail string, item func(mode
 		}
 		variable := a.Type.Shape == model.VarArray
 		switch {
+		case a.Type.Scattered():
+			size := fmt.Sprintf("size != %d", a.Type.Elem.Size())
+			if d.Kind == model.PortsDescriptor {
+				size = fmt.Sprintf("count != %d", a.Type.Elem.Count)
+			}
+			g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\tif (%s->%s[_i].%s)\n\t\t\treturn %s;", d.N, P, a.Name, size, fail)
 		case d.Kind == model.PortDescriptor && variable && a.SameCount != nil:
 			g.p("\tif (%s > %d)\n\t\treturn %s;", n, a.Type.Count, fail)
 		case d.Kind == model.PortsDescriptor && variable:

@@ -10,11 +10,14 @@ import (
 func (g *generator) reply(r *model.Routine, m *model.Message) {
 	x := func(a *model.Arg) string {
 		t := a.Type
+		if t.Scattered() {
+			return a.Name + "Memory"
+		}
 		if t.IsPort() && t.Shape != model.Scalar && !t.OutOfLine {
 			return a.Name + "Names"
 		}
 		v := a.Name + "Out"
-		if t.OutTran != nil && t.Shape == model.Scalar {
+		if t.OutTran != nil {
 			v = fmt.Sprintf("%s(%s)", t.OutTran.Name, v)
 		}
 		return v

@@ -140,7 +140,7 @@ func (g *generator) serverStub(r *model.Routine) {
 		args = append(args, g.argument(p, values, counts))
 	}
 	g.p("\t_kr = %s(%s);", r.ServerName, strings.Join(args, ", "))
-	g.afterCall(r)
+	g.afterCall(r, values)
 	g.p("\tif (_kr != KERN_SUCCESS)\n\t\treturn _kr;")
 	if r.Simple {
 		g.p("\treturn KERN_SUCCESS;\n}\n")
@@ -209,6 +209,11 @@ func (g *generator) descriptorIn(d model.Descriptor, values map[*model.Arg]strin
 	switch {
 	case d.Kind == model.PortDescriptor && a.Type.Shape == model.Scalar:
 		values[a] = at + ".name"
+	case a.Type.Scattered():
+		values[a] = a.Name + "Memory"
+		g.p("\t%s;", element(memories(a.Type), values[a]))
+		g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t%s[_i] = %s%s[_i].address;", d.N, values[a],
+			cast(a.Type.Elem, true), at)
 	case d.Kind == model.PortDescriptor:
 		g.p("\tmach_port_t %sNames[%d];\n\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t%sNames[_i] = %s[_i].name;", a.Name,
 			d.N, d.N, a.Name, at)
@@ -238,7 +243,7 @@ func (g *generator) declareOut(r *model.Routine, values map[*model.Arg]string) {
 			}
 		case model.Disposition:
 			if a.Direction == model.InOut {
-				g.p("\tmach_msg_type_name_t %s = InP->%s.disposition;", p.Name, a.Name)
+				g.p("\tmach_msg_type_name_t %s = %s.disposition;", p.Name, firstDescriptor(a))
 			} else {
 				g.p("\tmach_msg_type_name_t %s = 0;", p.Name)
 			}
@@ -254,6 +259,12 @@ func (g *generator) declareValue(a *model.Arg, values map[*model.Arg]string) {
 	t := a.Type
 	in := values[a]
 	switch {
+	case t.Scattered():
+		if in == "" {
+			in = a.Name + "Memory"
+			g.p("\t%s;\n\tmemset(%s, 0, sizeof %s);", element(memories(t), in), in, in)
+		}
+		values[a] = in
 	case t.IsPort() && t.Shape != model.Scalar && !t.OutOfLine:
 		if in == "" {
 			in = a.Name + "Names"
@@ -277,6 +288,13 @@ func (g *generator) declareValue(a *model.Arg, values map[*model.Arg]string) {
 	}
 }
 
+// memories is the type of an array of addresses, without the name that one side may call it by.
+func memories(t *model.Type) *model.Type {
+	anonymous := *t
+	anonymous.Name = ""
+	return &anonymous
+}
+
 // len0 is how many rights an inline array of rights holds.
 func len0(t *model.Type) int {
 	if t.Elem == nil {
@@ -288,7 +306,7 @@ func len0(t *model.Type) int {
 // adopt translates what comes in.
 func (g *generator) adopt(r *model.Routine, values map[*model.Arg]string) {
 	for _, a := range r.Args {
-		if a.Direction == model.In && a.Type.InTran != nil && a.Type.Shape == model.Scalar && !a.Type.OutOfLine {
+		if a.Direction == model.In && a.Type.InTran != nil {
 			g.p("\t%s %sIn = %s(%s);", a.Type.ServerType, a.Name, a.Type.InTran.Name, values[a])
 			values[a] = a.Name + "In"
 		}
@@ -318,10 +336,7 @@ func (g *generator) argument(p model.Param, values, counts map[*model.Arg]string
 		case model.ReplyPort, model.ServerReplyPort:
 			return "MACH_MSGH_BITS_REMOTE(InP->Head.msgh_bits)"
 		}
-		if a.Type.Shape != model.Scalar && !a.Type.OutOfLine {
-			return "InP->" + a.Name + "[0].disposition"
-		}
-		return "InP->" + a.Name + ".disposition"
+		return firstDescriptor(a) + ".disposition"
 	case model.Deallocate:
 		return "&" + p.Name
 	}
@@ -345,8 +360,16 @@ func (g *generator) argument(p model.Param, values, counts map[*model.Arg]string
 	return "_trailer->" + trailerField(a.Direction)
 }
 
+// firstDescriptor is the first or only descriptor of an argument of a request.
+func firstDescriptor(a *model.Arg) string {
+	if a.Type.Shape != model.Scalar && !a.Type.OutOfLine {
+		return "InP->" + a.Name + "[0]"
+	}
+	return "InP->" + a.Name
+}
+
 // afterCall frees and destroys what the server's function has used.
-func (g *generator) afterCall(r *model.Routine) {
+func (g *generator) afterCall(r *model.Routine, values map[*model.Arg]string) {
 	for _, a := range r.Args {
 		t := a.Type
 		if a.Direction == model.In && t.OutOfLine && (t.Callee || a.Auto) {
@@ -361,16 +384,10 @@ func (g *generator) afterCall(r *model.Routine) {
 				g.p("\tInP->%s.size = 0;", a.Name)
 			}
 		}
-		if t.Destructor != nil && t.Shape == model.Scalar && !t.OutOfLine && (a.Direction == model.In ||
-			a.Direction == model.RequestPort) {
-			v := "InP->Head.msgh_local_port"
-			switch {
-			case t.InTran != nil:
-				v = a.Name + "In"
-			case a.Direction == model.In && t.IsPort():
-				v = "InP->" + a.Name + ".name"
-			case a.Direction == model.In:
-				v = a.Name
+		if t.Destructor != nil && (a.Direction == model.In || a.Direction == model.RequestPort) {
+			v := values[a]
+			if v == "" {
+				v = "InP->Head.msgh_local_port"
 			}
 			g.p("\t%s(%s);", t.Destructor.Name, v)
 		}

@@ -158,11 +158,10 @@ func (g *generator) takeDescriptor(d model.Descriptor) {
 	t := a.Type
 	at := "OutP->" + a.Name
 	switch {
+	case t.Scattered():
+		g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t%s[_i] = %s%s[_i].address;", d.N, a.Name, cast(t.Elem, false), at)
 	case d.Kind == model.PortDescriptor && t.Shape == model.Scalar:
 		g.p("\t*%s = %s.name;", a.Name, at)
-		if t.Out == model.Polymorphic {
-			g.p("\t*%sPoly = %s.disposition;", a.Name, at)
-		}
 	case d.Kind == model.PortDescriptor && t.Shape == model.VarArray:
 		master := a
 		if a.SameCount != nil {
@@ -177,9 +176,12 @@ func (g *generator) takeDescriptor(d model.Descriptor) {
 		g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t((mach_port_t *)%s)[_i] = %s[_i].name;", d.N, a.Name, at)
 	default:
 		g.p("\t*%s = %s%s.address;", a.Name, cast(t, false), at)
-		if t.IsPort() && t.Out == model.Polymorphic {
-			g.p("\t*%sPoly = %s.disposition;", a.Name, at)
+	}
+	if t.IsPort() && t.Out == model.Polymorphic {
+		if several(d) {
+			at += "[0]"
 		}
+		g.p("\t*%sPoly = %s.disposition;", a.Name, at)
 	}
 }
 

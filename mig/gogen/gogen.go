@@ -93,16 +93,8 @@ func (g *generator) supported(r *model.Routine) error {
 		for _, name := range []string{"", "Out", "Room", "In", "Dealloc"} {
 			names[lower(a.Name)+name] = a.Name
 		}
-		if t.Elem != nil && (t.Elem.OutOfLine || t.Variable() && t.Elem.Bits < 8 && t.Elem.Shape == model.Scalar &&
-			!t.IsPort()) {
-			return fmt.Errorf("routine %s: argument %s: Go code for its type cannot be written", r.Name, a.Name)
-		}
-		if t.Variable() && t.Translated() {
-			return fmt.Errorf("routine %s: argument %s: arrays cannot be translated", r.Name, a.Name)
-		}
-		if t.Shape == model.Array && !t.OutOfLine && t.IsPort() && (openOnSend(a) || openOnReceive(a)) {
-			return fmt.Errorf("routine %s: argument %s: the disposition of fixed arrays of rights must be declared", r.Name,
-				a.Name)
+		if t.Elem != nil && t.Variable() && t.Elem.Bits < 8 && t.Elem.Shape == model.Scalar && !t.IsPort() {
+			return fmt.Errorf("routine %s: argument %s: Go code for arrays of bits cannot be written", r.Name, a.Name)
 		}
 	}
 	if r.MsgOption != "" {
@@ -241,6 +233,9 @@ func (g *generator) shape(m *model.Message) string {
 			fmt.Fprintf(&b, "{N: %d, Type: %s", d.N, kind)
 			if disp != "0" {
 				fmt.Fprintf(&b, ", Disposition: %s", disp)
+			}
+			if d.Kind == model.PortDescriptor && d.N > 1 && openOnReceive(d.Arg) {
+				b.WriteString(", Alike: true")
 			}
 			b.WriteString("},\n")
 		}

@@ -2,6 +2,7 @@ package gogen
 
 import (
 	"fmt"
+	"strings"
 
 	"portcullis.dev/mig/model"
 )
@@ -29,11 +30,13 @@ func (g *generator) bounds(m *model.Message, s slots, room map[*model.Arg]string
 	seen := map[*model.Arg]bool{}
 	check := func(a *model.Arg) {
 		t := a.Type
-		if seen[a] || t.Shape != model.VarArray {
+		if seen[a] {
 			return
 		}
 		seen[a] = true
-		if a.SameCount != nil {
+		if t.Shape != model.VarArray {
+			g.fixed(t, s[a].x, s[a].open, fail)
+		} else if a.SameCount != nil {
 			g.p("if %s != %s {\n%s\n}", s.count(a), s.count(a.SameCount), fail)
 		} else if room[a] != "" {
 			g.p("if %s > %s {\n%s\n}", s.count(a), room[a], fail)
@@ -49,6 +52,32 @@ func (g *generator) bounds(m *model.Message, s slots, room map[*model.Arg]string
 			check(it.Arg)
 		}
 	}
+}
+
+// fixed writes the check that a slice has the length of the fixed array it stands for.
+func (g *generator) fixed(t *model.Type, x string, open bool, fail string) {
+	if open {
+		x += ".Ports"
+	}
+	switch {
+	case !t.IsPort():
+	case t.OutOfLine:
+		g.p("if len(%s) != %d {\n%s\n}", x, t.Count, fail)
+	case t.Scattered():
+		g.p("for piece := range %d {", t.Count)
+		g.fixed(t.Elem, strings.TrimSuffix(x, ".Ports")+"[piece]", open, fail)
+		g.p("}")
+	case t.Shape == model.Array && open:
+		g.p("if len(%s) != %d {\n%s\n}", x, ports(t), fail)
+	}
+}
+
+// ports is how many rights an inline array of rights, or of arrays of them, has.
+func ports(t *model.Type) int {
+	if t.Elem == nil {
+		return 1
+	}
+	return t.Count * ports(t.Elem)
 }
 
 // write writes descriptors and body of the message in variable v.
@@ -107,6 +136,13 @@ func (g *generator) writeDescriptor(v string, d model.Descriptor, s slots) {
 		free = fmt.Sprint(a.Dealloc == model.Free)
 	}
 	switch {
+	case t.Scattered():
+		e := *a
+		e.Type = t.Elem
+		g.p("for piece := range %d {", t.Count)
+		g.writeDescriptor(v, model.Descriptor{Arg: &e, Kind: d.Kind, N: 1},
+			slots{&e: {x: s[a].x + "[piece]", open: s[a].open, free: s[a].free}})
+		g.p("}")
 	case d.Kind == model.PortsDescriptor:
 		ports := x
 		if s[a].open {
@@ -130,6 +166,8 @@ func (g *generator) writeDescriptor(v string, d model.Descriptor, s slots) {
 			port = x + ".Port"
 		}
 		g.p("%s.AddPort(%s, %s)", v, port, disp)
+	case s[a].open && t.Shape == model.Array:
+		g.p("for _, right := range %s.Ports {\n%s.AddPort(right, %s)\n}", x, v, disp)
 	case t.Shape == model.VarArray:
 		if s[a].open {
 			x += ".Ports"
@@ -206,10 +244,22 @@ func (g *generator) read(v string, m *model.Message, s slots, room map[*model.Ar
 		if d.Arg.SameCount != nil {
 			n = counts[d.Arg.SameCount]
 		}
+		item := fmt.Sprintf("%s.Items[%d]", v, d.Index)
 		switch {
+		case d.Arg.Type.Scattered():
+			g.p("for piece := range %d {", d.N)
+			item, x := fmt.Sprintf("%s.Items[%d+piece]", v, d.Index), s[d.Arg].x+"[piece]"
+			if d.Kind == model.MemoryDescriptor {
+				g.readMemory(item, d.Arg.Type.Elem, x, "")
+			} else {
+				g.readRights(item, d.Arg.Type.Elem, x, s[d.Arg].open, "")
+			}
+			g.p("}")
 		case d.Kind == model.MemoryDescriptor:
-			g.readMemory(v, d, s[d.Arg].x, n)
-		case d.Kind == model.PortsDescriptor || d.Arg.Type.Shape == model.VarArray:
+			g.readMemory(item, d.Arg.Type, s[d.Arg].x, n)
+		case d.Kind == model.PortsDescriptor:
+			g.readRights(item, d.Arg.Type, s[d.Arg].x, s[d.Arg].open, n)
+		case d.Arg.Type.Shape == model.VarArray:
 			g.readArray(v, d, s, n)
 		}
 	}
@@ -232,30 +282,35 @@ func (g *generator) readPorts(v string, d model.Descriptor, s slots) {
 		}
 		return
 	}
+	if s[d.Arg].open {
+		g.p("%s.Disposition = %s.Items[%d].Disposition", x, v, d.Index)
+		g.p("for i := range %d {\n%s.Ports = append(%s.Ports, %s.Items[%d+i].Port)\n}", d.N, x, x, v, d.Index)
+		return
+	}
 	g.p("{\nnext := %d", d.Index)
 	g.eachPort(t, x, 0, func(p string) { g.p("%s = %s.Items[next].Port\nnext++", p, v) })
 	g.p("}")
 }
 
-// readArray reads an array of rights, inline with a count or out of line.
+// readArray reads an inline array of rights with a count.
 func (g *generator) readArray(v string, d model.Descriptor, s slots, n string) {
 	t, x := d.Arg.Type, s[d.Arg].x
-	if d.Kind == model.PortDescriptor {
-		g.p("if %s > %d {\nr.Fail()\n} else {", n, t.Count)
-		if s[d.Arg].open {
-			g.p("%s.Disposition = %s.Items[%d].Disposition", x, v, d.Index)
-			x += ".Ports"
-		}
-		g.p("%s = make([]P, %s)\nfor i := range %s {\n%s[i] = %s.Items[%d+i].Port\n}\n}", x, n, x, x, v, d.Index)
-		return
+	g.p("if %s > %d {\nr.Fail()\n} else {", n, t.Count)
+	if s[d.Arg].open {
+		g.p("%s.Disposition = %s.Items[%d].Disposition", x, v, d.Index)
+		x += ".Ports"
 	}
-	it := fmt.Sprintf("%s.Items[%d]", v, d.Index)
+	g.p("%s = make([]P, %s)\nfor i := range %s {\n%s[i] = %s.Items[%d+i].Port\n}\n}", x, n, x, x, v, d.Index)
+}
+
+// readRights reads an array of rights out of line.
+func (g *generator) readRights(it string, t *model.Type, x string, open bool, n string) {
 	want := n
 	if n == "" {
 		want = fmt.Sprint(t.Count)
 	}
 	g.p("if len(%s.Ports) != %s {\nr.Fail()\n}", it, want)
-	if s[d.Arg].open {
+	if open {
 		g.p("%s = rpc.Rights[P]{Ports: %s.Ports, Disposition: %s.Disposition}", x, it, it)
 	} else {
 		g.p("%s = %s.Ports", x, it)
@@ -263,9 +318,8 @@ func (g *generator) readArray(v string, d model.Descriptor, s slots, n string) {
 }
 
 // readMemory reads out-of-line memory.
-func (g *generator) readMemory(v string, d model.Descriptor, x, n string) {
-	t := d.Arg.Type
-	data := fmt.Sprintf("%s.Items[%d].Data", v, d.Index)
+func (g *generator) readMemory(it string, t *model.Type, x, n string) {
+	data := it + ".Data"
 	switch {
 	case n != "":
 		g.p("if len(%s) != %s*%d {\nr.Fail()\n} else {", data, n, t.Elem.Size())

@@ -29,7 +29,7 @@ var reserved = map[string]bool{
 	"j": true, "k": true, "none": true, "mach": true, "rpc": true, "len": true, "min": true, "make": true, "clear": true,
 	"append": true, "string": true, "uint32": true, "int32": true, "byte": true,
 	"bool": true, "nil": true, "P": true, "f": true,
-	"right": true, "mem": true, "next": true,
+	"right": true, "mem": true, "next": true, "piece": true,
 	"uint8": true, "uint16": true, "uint64": true, "int8": true, "int16": true, "int64": true, "float32": true,
 	"float64": true, "new": true, "true": true, "false": true, "any": true, "comparable": true, "uint": true, "int": true,
 }

@@ -33,10 +33,10 @@ func (g *generator) typeParam(t *model.Type) string {
 func (g *generator) collect(r *model.Routine) {
 	for _, a := range r.Args {
 		t := a.Type
-		if !a.Direction.ServerSees() || t.Shape != model.Scalar || t.OutOfLine {
+		if !a.Direction.ServerSees() || !t.Translated() && t.Destructor == nil {
 			continue
 		}
-		wire, server := g.element(t), ""
+		wire, server := g.value(t, false), ""
 		if t.Translated() {
 			server = g.typeParam(t)
 		}
@@ -47,7 +47,7 @@ func (g *generator) collect(r *model.Routine) {
 		if t.OutTran != nil && a.Direction.Returned() {
 			g.translate(t.OutTran, server, wire)
 		}
-		if t.Destructor != nil && sent {
+		if t.Destructor != nil && (a.Direction == model.In || a.Direction == model.RequestPort) {
 			if server == "" {
 				server = wire
 			}
@@ -90,7 +90,7 @@ func (g *generator) signature(r *model.Routine) (params, results []string) {
 			continue
 		}
 		x, t := lower(a.Name), a.Type
-		translated := t.Translated() && t.Shape == model.Scalar && !t.OutOfLine
+		translated := t.Translated()
 		switch a.Direction {
 		case model.RequestPort:
 			if translated && t.InTran != nil {
@@ -233,7 +233,7 @@ func (g *generator) handler(r *model.Routine) {
 			continue
 		}
 		x, t := lower(a.Name), a.Type
-		translated := t.Translated() && t.Shape == model.Scalar && !t.OutOfLine
+		translated := t.Translated()
 		intran := translated && t.InTran != nil
 		adopt := func(wire string) { // what the server's function is given
 			if !intran {
@@ -246,10 +246,10 @@ func (g *generator) handler(r *model.Routine) {
 			args = append(args, x+"In")
 		}
 		destroy := func(wire string) {
-			if t.Destructor == nil || t.Shape != model.Scalar || t.OutOfLine {
+			if t.Destructor == nil || a.Direction == model.InOut {
 				return
 			}
-			server, v := g.element(t), wire
+			server, v := g.value(t, false), wire
 			if intran {
 				server, v = g.typeParam(t), x+"In"
 			}
@@ -265,8 +265,16 @@ func (g *generator) handler(r *model.Routine) {
 			if a.Direction.Sent() {
 				in[a] = slot{x: x, open: openOnReceive(a)}
 				g.p("var %s %s", x, g.value(t, in[a].open))
-				adopt(x)
-				destroy(x)
+				wire := x
+				if in[a].open && t.Shape == model.Scalar {
+					wire += ".Port"
+				}
+				if intran {
+					adopt(wire)
+				} else {
+					adopt(x)
+				}
+				destroy(wire)
 				if d, ok := index[a]; ok && !(intran && g.i.KernelServer) {
 					take = append(take, fmt.Sprintf("req.Take(%d, %d)", d.Index, d.N))
 				}

@@ -67,6 +67,8 @@ func (g *generator) element(t *model.Type) string {
 		return g.number(t)
 	case t.Elem.Shape == model.Scalar && t.Elem.Bits < 8:
 		return fmt.Sprintf("[%d]uint8", t.Size())
+	case t.Scattered():
+		return fmt.Sprintf("[%d]%s", t.Count, g.value(t.Elem, false))
 	}
 	return fmt.Sprintf("[%d]%s", t.Count, g.element(t.Elem))
 }
@@ -91,7 +93,9 @@ func (g *generator) value(t *model.Type, open bool) string {
 		return "string"
 	case t.IsPort() && t.Shape == model.Scalar && open:
 		return "rpc.Right[P]"
-	case t.IsPort() && (t.OutOfLine || t.Shape == model.VarArray) && open:
+	case t.Scattered():
+		return fmt.Sprintf("[%d]%s", t.Count, g.value(t.Elem, open))
+	case t.IsPort() && open:
 		return "rpc.Rights[P]"
 	case t.Shape == model.VarArray || t.IsPort() && t.OutOfLine:
 		return "[]" + g.element(t.Elem)

@@ -127,11 +127,12 @@ func (c *checker) flag(r *Routine, a *Arg, f syntax.Flag, counted *Arg) {
 		}
 	}
 	inline := t.Shape == VarArray && !t.OutOfLine
+	memory := t.OutOfLine || t.Scattered()
 	switch f.Word {
 	case "dealloc":
 		switch {
-		case !t.OutOfLine && c.dialect == syntax.GNU && t.IsPort():
-		case !t.OutOfLine:
+		case !memory && c.dialect == syntax.GNU && t.IsPort():
+		case !memory:
 			wrong("\"dealloc\" is for out-of-line memory, and %q is inline", a.Name)
 		case f.Brackets:
 			a.Dealloc = Ask
@@ -160,7 +161,7 @@ func (c *checker) flag(r *Routine, a *Arg, f syntax.Flag, counted *Arg) {
 	case "retcode":
 		c.retCode(r, a, f)
 	case "physicalcopy":
-		if a.PhysicalCopy = t.OutOfLine && !t.IsPort(); !a.PhysicalCopy {
+		if a.PhysicalCopy = memory && !t.IsPort(); !a.PhysicalCopy {
 			wrong("\"PhysicalCopy\" is for out-of-line memory, and %q is none", a.Name)
 		}
 	case "overwrite":

@@ -193,6 +193,11 @@ func (c *checker) named(name syntax.Ident, s *syntax.Type) *Type {
 		c.errs.Errorf(name.Pos, name.Name, "type %q has a variable size: it cannot be translated or destroyed", name.Name)
 		return nil
 	}
+	if t.Translated() && (t.OutOfLine || t.Shape != Scalar && t.Shape != Struct) {
+		c.errs.Errorf(name.Pos, name.Name, "type %q is an array: no C function returns one, so it cannot be translated",
+			name.Name)
+		return nil
+	}
 	return &t
 }
 

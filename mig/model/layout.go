@@ -132,7 +132,7 @@ func (m *Message) describe(a *Arg) {
 		d.Kind = PortsDescriptor
 	case t.OutOfLine:
 		d.Kind = MemoryDescriptor
-	case t.Shape == Array && t.Elem.OutOfLine:
+	case t.Scattered():
 		d.Kind, d.N = MemoryDescriptor, t.Count
 		if t.IsPort() {
 			d.Kind = PortsDescriptor
@@ -157,7 +157,7 @@ func (t *Type) ports() int {
 // body adds what an argument has in the body.
 func (m *Message) body(a *Arg) {
 	t := a.Type
-	if t.OutOfLine || t.IsPort() || t.Shape == Array && t.Elem.OutOfLine {
+	if t.OutOfLine || t.IsPort() || t.Scattered() {
 		if a.Counted() {
 			m.add(CountItem, a, a.Name+"Cnt", 4)
 		}

@@ -67,6 +67,9 @@ func (t *Type) Variable() bool { return t.Shape == VarArray || t.Shape == VarStr
 // Translated says that the server sees another C type than the message carries.
 func (t *Type) Translated() bool { return t.InTran != nil || t.OutTran != nil }
 
+// Scattered says that the type is an array whose elements are out of line, each with a descriptor of its own.
+func (t *Type) Scattered() bool { return t.Shape == Array && !t.OutOfLine && t.Elem.OutOfLine }
+
 // Unit returns the bytes of one element, or of one value where there are no elements.
 func (t *Type) Unit() int {
 	if t.Elem != nil {
@@ -199,6 +202,9 @@ func (c *checker) pointerType(s *syntax.Pointer) *Type {
 	case e.OutOfLine:
 		c.errs.Errorf(s.Pos, "^", "the type after \"^\" is out of line already")
 		return nil
+	case e.Scattered():
+		c.errs.Errorf(s.Pos, "^", "the elements of the array after \"^\" are out of line already")
+		return nil
 	case e.Shape == VarString:
 		c.errs.Errorf(s.Pos, "^", "a string of variable length cannot be out of line; write ^array[] of char")
 		return nil
@@ -233,6 +239,10 @@ func (c *checker) arrayType(s *syntax.Array) *Type {
 	}
 	if e.OutOfLine && (t.Shape == VarArray || e.Variable()) {
 		c.errs.Errorf(s.Pos, "array", "only a fixed number of fixed-size values can be out of line one by one")
+		return nil
+	}
+	if e.Scattered() {
+		c.errs.Errorf(s.Pos, "array", "elements that are out of line one by one cannot be arrays of such elements")
 		return nil
 	}
 	if t.Shape == VarArray && !t.OutOfLine && e.IsPort() && t.Count > maxRights {

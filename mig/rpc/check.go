@@ -22,6 +22,7 @@ type Want struct {
 	N           int
 	Type        mach.DescriptorType
 	Disposition mach.Disposition // as received; 0 for any
+	Alike       bool             // all have the same disposition, whichever it is
 }
 
 // Shape is what is known about a message before it arrives.
@@ -52,7 +53,8 @@ func checkItems[P comparable](m *Message[P], s *Shape) mach.KernReturn {
 	for _, w := range s.Wants {
 		for end := i + w.N; i < end; i++ {
 			it := &m.Items[i]
-			if it.Type != w.Type || w.Disposition != 0 && it.Disposition != w.Disposition {
+			if it.Type != w.Type || w.Disposition != 0 && it.Disposition != w.Disposition ||
+				w.Alike && it.Disposition != m.Items[end-w.N].Disposition {
 				return mach.MigTypeError
 			}
 		}

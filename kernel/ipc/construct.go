@@ -20,7 +20,7 @@ type ConstructOptions struct {
 	QueueLimit  uint32
 	Context     uint64
 	Service     *ServiceInfo // mach.ServicePort
-	ServiceName mach.Name    // mach.ConnectionPort: receive right of the service the connection is for
+	ServiceName mach.Name    // mach.ConnectionPort: send right to the service the connection is for
 }
 
 // Construct makes a receive right of any type.
@@ -88,7 +88,8 @@ func (p *Port) configure(o *ConstructOptions) {
 
 // isService checks the name that a connection port is derived from.
 //
-// Source: XNU osfmk/ipc/ipc_service_port.c, ipc_service_port_derive_sblabel.
+// Source: XNU osfmk/ipc/ipc_service_port.c, ipc_service_port_derive_sblabel of the newest public tree, which translates
+// the name as a send right.
 func (s *Space) isService(n mach.Name) mach.KernReturn {
 	if !n.Valid() {
 		return mach.KernInvalidName
@@ -97,7 +98,7 @@ func (s *Space) isService(n mach.Name) mach.KernReturn {
 	switch {
 	case e == nil:
 		return mach.KernInvalidName
-	case e.rights&mach.TypeReceive == 0:
+	case e.rights&mach.TypeSend == 0:
 		return mach.KernInvalidRight
 	case e.port.service == nil:
 		return mach.KernInvalidCapability

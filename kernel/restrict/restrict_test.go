@@ -384,6 +384,11 @@ func TestConnectionPorts(t *testing.T) {
 		t.Errorf("a service port by anybody: %v", kr)
 	}
 	service := w.launchd.hand(o, w.launchd.service(0, mach.StrictServicePort))
+	if _, kr := o.Construct(o.t, &ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: service}); kr !=
+		mach.KernInvalidRight {
+		t.Errorf("a connection for a service one has no send right to: %v", kr)
+	}
+	w.ok(o.InsertRight(o.t, service, service, mach.MakeSend))
 	conn := o.construct(ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: service})
 	there := o.hand(w.peer, conn) // moves once
 	box := o.give(w.peer, o.plain(), mach.CopySend)

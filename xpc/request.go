@@ -1,0 +1,102 @@
+package xpc
+
+import (
+	"fmt"
+	"sync"
+
+	"portcullis.dev/mach"
+)
+
+// Message is a message that came in. The dictionary is the receiver's.
+type Message struct {
+	*Dictionary
+	c     *Connection
+	token mach.AuditToken
+
+	mu    sync.Mutex
+	reply mach.Name // send-once right, 0 if there is none or it was used
+	held  bool
+}
+
+// Connection returns the connection that the message came over.
+func (m *Message) Connection() *Connection { return m.c }
+
+// Peer returns who sent the message.
+func (m *Message) Peer() Peer { return m.c.Peer() }
+
+// Token returns the audit token of the sender.
+func (m *Message) Token() mach.AuditToken { return m.token }
+
+// Expects says that the sender waits for an answer that it has not got.
+func (m *Message) Expects() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reply != 0
+}
+
+// Hold lets the answer come later than the handler's return. Whoever holds a message must Reply to it or Drop it.
+func (m *Message) Hold() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = true
+}
+
+// take takes the right to answer.
+func (m *Message) take() mach.Name {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.reply
+	m.reply = 0
+	return n
+}
+
+// Drop says that there will be no answer; the sender gets ErrInterrupted.
+func (m *Message) Drop() {
+	if n := m.take(); n != 0 {
+		m.c.p.active.Add(-1)
+		m.c.p.calls(func(th Thread) { th.Deallocate(n) })
+	}
+}
+
+func (m *Message) handled() {
+	m.mu.Lock()
+	held := m.held
+	m.mu.Unlock()
+	if !held {
+		m.Drop()
+	}
+}
+
+// Reply answers the message, once. A sender that is gone or waits no longer is no error.
+func (m *Message) Reply(d *Dictionary) error {
+	p := m.c.p
+	th, err := p.borrow()
+	if err != nil {
+		return err
+	}
+	defer p.giveBack(th)
+	out, err := p.build(th.out, d, idReply)
+	if err != nil {
+		return err
+	}
+	n := m.take()
+	if n == 0 {
+		p.discard(out)
+		return fmt.Errorf("xpc: the message wants no answer, or has one")
+	}
+	defer p.active.Add(-1)
+	th.out = out.bytes
+	out.address(n, mach.MoveSendOnce, 0)
+	kr := th.Msg2(&Call{Options: sendOptions, Send: out.bytes})
+	switch kr {
+	case 0:
+		out.sent()
+	case mach.SendInvalidDest:
+		p.failed(out, kr)
+		th.Deallocate(n) // a dead name
+	default:
+		p.failed(out, kr)
+		return fmt.Errorf("xpc: answer: %w", kr)
+	}
+	return nil
+}

@@ -274,8 +274,8 @@ func newModule(it container.Item, img *macho.Image) *module {
 
 // judge joins the modules and writes the findings.
 func (c *checker) judge() {
-	by, complete := loaders(c.modules, c.infos)
-	if !complete {
+	links := loaders(c.modules, c.infos)
+	if !links.complete {
 		c.report.Notes = append(c.report.Notes, finding.Note{Message: "too many programs and libraries load one another " +
 			"to follow them all; libraries that no program was found for are judged at level 2"})
 	}
@@ -285,17 +285,19 @@ func (c *checker) judge() {
 	}
 	j := judgement{c.opts.Level}
 	levels := map[rules.Level]bool{}
+	judged := map[*module][]judgedHit{}
 	for _, m := range c.modules {
 		m.versionFromBundle(c.infos)
-		l := by[m]
+		l := links.by[m]
 		if m.kind == macho.Execute {
 			l.add(loader{program: m, chain: []*module{m}})
 			levels[m.level()] = true
 		}
-		for _, f := range j.findings(m, l) {
-			if f.Confidence.Rank() >= c.opts.MinConfidence.Rank() {
-				c.report.Findings = append(c.report.Findings, f)
+		for _, jh := range j.findings(m, l) {
+			if f := jh.finding; f.Confidence.Rank() >= c.opts.MinConfidence.Rank() {
+				c.report.Findings = append(c.report.Findings, *f)
 				levels[*f.Level] = true
+				judged[m] = append(judged[m], jh)
 			}
 		}
 		for _, r := range m.decision.Refusals {
@@ -303,6 +305,7 @@ func (c *checker) judge() {
 				Message: "the kernel refuses to start this program: " + r.Key + ": " + r.Reason})
 		}
 	}
+	c.takeInventory(links, judged)
 	c.report.Summary.Level = c.judgedLevel(levels)
 }
 

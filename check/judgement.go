@@ -23,10 +23,17 @@ type outcome struct {
 	waived bool
 }
 
+// judgedHit is a hit and the finding that became of it.
+type judgedHit struct {
+	hit     *hit
+	finding *finding.Finding
+}
+
 // findings returns the findings for a module, given the programs that load it.
-func (j judgement) findings(m *module, l loading) []finding.Finding {
-	var out []finding.Finding
-	for _, h := range m.hits {
+func (j judgement) findings(m *module, l loading) []judgedHit {
+	var out []judgedHit
+	for i := range m.hits {
+		h := m.hits[i]
 		o, ok := j.worst(h, l.by)
 		if !ok {
 			continue
@@ -36,7 +43,7 @@ func (j judgement) findings(m *module, l loading) []finding.Finding {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("%d programs load it; shown is one in which the call does most harm",
 				l.programs))
 		}
-		out = append(out, f)
+		out = append(out, judgedHit{&m.hits[i], &f})
 	}
 	return out
 }

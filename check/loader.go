@@ -57,10 +57,16 @@ type linker struct {
 	steps     int
 }
 
+// linking is who loads what.
+type linking struct {
+	by       map[*module]loading   // the programs that load a module
+	loads    map[*module][]*module // the modules with hits that a program loads
+	complete bool                  // it did not give up on the way
+}
+
 // loaders finds, for every module that is no program, the programs that load it: by the load commands, over any number
-// of libraries, and, for what no load command names (plug-ins and what they load), by the bundle it lies in. complete
-// is false where it gave up on the way.
-func loaders(modules []*module, infos map[string]container.Info) (by map[*module]loading, complete bool) {
+// of libraries, and, for what no load command names (plug-ins and what they load), by the bundle it lies in.
+func loaders(modules []*module, infos map[string]container.Info) linking {
 	l := &linker{byPath: map[string][]*module{}, byBase: map[string][]*module{}, byInstall: map[string][]*module{},
 		homes: map[*module]string{}}
 	var programs []*module
@@ -77,15 +83,16 @@ func loaders(modules []*module, infos map[string]container.Info) (by map[*module
 			l.byInstall[m.install] = append(l.byInstall[m.install], m)
 		}
 	}
-	by = map[*module]loading{}
+	out := linking{by: map[*module]loading{}, loads: map[*module][]*module{}}
 	reached := map[*module]bool{}
 	record := func(p *module, t *tree, bundled bool) {
 		for _, m := range t.order {
 			reached[m] = true
 			if len(m.hits) > 0 {
-				of := by[m]
+				of := out.by[m]
 				of.add(loader{p, t.chain(m), bundled})
-				by[m] = of
+				out.by[m] = of
+				out.loads[p] = append(out.loads[p], m)
 			}
 		}
 	}
@@ -103,7 +110,8 @@ func loaders(modules []*module, infos map[string]container.Info) (by map[*module
 			}
 		}
 	}
-	return by, l.steps <= maxSteps
+	out.complete = l.steps <= maxSteps
+	return out
 }
 
 // tree is what one program loads, each module once, by the shortest way.

@@ -68,7 +68,8 @@ func TestLoaders(t *testing.T) {
 			{path: "x.dylib", arch: "x86_64", kind: macho.Dylib, hits: make([]hit, 1)},
 		}, nil},
 	} {
-		by, complete := loaders(tt.modules, nil)
+		links := loaders(tt.modules, nil)
+		by, complete := links.by, links.complete
 		if diff := cmp.Diff(tt.want, namesOf(by[tt.modules[len(tt.modules)-1]])); diff != "" || !complete {
 			t.Errorf("%s: complete %v, -want +got\n%s", name, complete, diff)
 		}
@@ -80,10 +81,10 @@ func TestLoadersArch(t *testing.T) {
 	program := &module{path: "tool", arch: "arm64e", kind: macho.Execute, loads: []string{"@rpath/x.dylib"}}
 	plain, signed := moduleAt("x.dylib", macho.Dylib), moduleAt("x.dylib", macho.Dylib)
 	signed.arch = "arm64e"
-	if by, _ := loaders([]*module{program, plain, signed}, nil); len(by[plain].by) != 0 || len(by[signed].by) != 1 {
+	if by := loaders([]*module{program, plain, signed}, nil).by; len(by[plain].by) != 0 || len(by[signed].by) != 1 {
 		t.Errorf("plain %v, signed %v", namesOf(by[plain]), namesOf(by[signed]))
 	}
-	if by, _ := loaders([]*module{program, plain}, nil); len(by[plain].by) != 1 {
+	if by := loaders([]*module{program, plain}, nil).by; len(by[plain].by) != 1 {
 		t.Errorf("plain %v", namesOf(by[plain]))
 	}
 }
@@ -92,7 +93,7 @@ func TestLoadersArch(t *testing.T) {
 func TestLoadersInfo(t *testing.T) {
 	modules := []*module{moduleAt("A.app/A", macho.Execute), moduleAt("A.app/Main", macho.Execute),
 		moduleAt("A.app/p.bundle/p", macho.Bundle)}
-	by, _ := loaders(modules, map[string]container.Info{"A.app": {Executable: "Main"}})
+	by := loaders(modules, map[string]container.Info{"A.app": {Executable: "Main"}}).by
 	if diff := cmp.Diff([][]string{{"A.app/Main", "A.app/p.bundle/p"}}, namesOf(by[modules[2]])); diff != "" {
 		t.Error("-want +got\n" + diff)
 	}
@@ -109,7 +110,8 @@ func TestLoadersHostile(t *testing.T) {
 		lib.install = "@rpath/x.dylib"
 		modules = append(modules, lib)
 	}
-	by, complete := loaders(modules, nil)
+	links := loaders(modules, nil)
+	by, complete := links.by, links.complete
 	if complete {
 		t.Error("the limit was not reached")
 	}
@@ -130,7 +132,8 @@ func TestLoadersHostile(t *testing.T) {
 	for i := range 100 {
 		modules = append(modules, moduleAt(fmt.Sprintf("tool%d", i), macho.Execute, "@loader_path/lib0.dylib"))
 	}
-	by, complete = loaders(modules, nil)
+	links = loaders(modules, nil)
+	by, complete = links.by, links.complete
 	last := by[modules[n-100]]
 	if !complete || last.programs != 100 || len(last.by) != 1 || len(last.by[0].chain) != n-98 {
 		t.Errorf("complete %v, %d programs", complete, last.programs)

@@ -121,6 +121,7 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 	Unread   []Unread  `json:"unread"`
 	Notes    []Note    `json:"notes,omitempty"`
+	Programs []Program `json:"programs,omitempty"` // of check: those in whose process something was found
 	Summary  Summary   `json:"summary"`
 
 	finished bool // sorted, counted and fingerprinted

@@ -150,13 +150,7 @@ func (r *Report) htmlGroup(g *group) htmlGroup {
 		h.Remedies = append(h.Remedies, Printable(remedy))
 	}
 	for _, l := range rules.Levels() {
-		c := htmlCell{Judged: l.String() == r.Summary.Level}
-		for _, f := range g.Findings {
-			if f.KillsFrom != rules.Never && f.KillsFrom <= l {
-				c.Count++
-			}
-		}
-		h.Cells = append(h.Cells, c)
+		h.Cells = append(h.Cells, htmlCell{Judged: l.String() == r.Summary.Level, Count: g.killsAt(l)})
 	}
 	for _, e := range g.entries() {
 		h.Findings = append(h.Findings, r.htmlFinding(e))

@@ -23,6 +23,7 @@ func (r *Report) Add(o *Report) {
 	r.Findings = append(r.Findings, o.Findings...)
 	r.Unread = append(r.Unread, o.Unread...)
 	r.Notes = append(r.Notes, o.Notes...)
+	r.Programs = append(r.Programs, o.Programs...)
 	s, t := &r.Summary, &o.Summary
 	if s.Level == "" {
 		s.Level = t.Level
@@ -69,6 +70,7 @@ func (r *Report) Finish() {
 	})
 	r.Notes = slices.Compact(r.Notes)
 	fingerprint(r.Findings)
+	r.finishPrograms()
 	r.count()
 }
 

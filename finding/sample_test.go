@@ -56,6 +56,20 @@ func sampleCheck() *Report {
 			Reason: "load command 3 ends behind the file"}},
 		Notes: []Note{{Path: "MyApp.app", Member: "Contents/Helpers/old",
 			Message: "i386 is out of scope: no system that enforces the restrictions runs it"}},
+		Programs: []Program{{
+			Path: "MyApp.app", Member: "Contents/MacOS/MyApp", Name: "MyApp.app", Version: "2.1", Level: level, Declares: true,
+			Components: []*Component{
+				{Path: "MyApp.app", Member: "Contents/MacOS/MyApp", Name: "MyApp.app", Version: "2.1", Owner: OwnerSelf,
+					Why: "the program itself", Blockers: []Blocker{
+						{Rule: "OOL_PORT_ARRAY", KillsFrom: rules.Level3, Certain: 1},
+						{Rule: "THREAD_SET_STATE", KillsFrom: rules.LevelHardenedRuntime, Possible: 1}}},
+				{Path: "MyApp.app", Member: "Contents/Frameworks/Foo.framework/Foo", Name: "Foo.framework", Version: "3.0",
+					Owner: OwnerVendor, Why: "known software", SDK: &SDK{Name: "KSCrash", Version: "1.15.0"},
+					Blockers: []Blocker{{Rule: "SET_EXCEPTION_BEHAVIOR", KillsFrom: rules.Level1, Certain: 1}}},
+				{Path: "MyApp.app", Member: "Contents/Frameworks/Foo.framework/Foo", Name: "Foo.framework", Version: "3.0",
+					Owner: OwnerVendor, Why: "its bundle identifier com.foo.sdk begins otherwise than com.example.MyApp",
+					Blockers: []Blocker{{Rule: "SET_EXCEPTION_BEHAVIOR", KillsFrom: rules.Level1, Likely: 1}}},
+			}}},
 		Summary: Summary{Files: 12, Images: 3, Bytes: 4_512_345, Level: "2"},
 	}
 }
@@ -110,6 +124,11 @@ func sampleHostile() *Report {
 		})
 		r.Unread = append(r.Unread, Unread{Path: h, Member: next, Reason: h})
 		r.Notes = append(r.Notes, Note{Path: h, Member: next, Message: h})
+		r.Programs = append(r.Programs, Program{Path: h, Member: next, Name: h, Version: h, Level: level,
+			Components: []*Component{
+				{Path: h, Member: next, Name: h, Version: h, Owner: OwnerVendor, Why: h, SDK: &SDK{Name: h, Version: next, FixedIn: h},
+					Blockers: []Blocker{{Rule: h, KillsFrom: rules.Level1, Certain: 1}}},
+				{Path: h, Member: next, Name: next, Owner: OwnerUnknown, Why: next}}})
 	}
 	r.Findings[3].Rule = hostile[0]
 	r.Findings[4].Rule = hostile[6]

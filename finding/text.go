@@ -50,6 +50,7 @@ func WriteText(w io.Writer, r *Report, o TextOptions) error {
 	for _, g := range groups(rest) {
 		t.group(g)
 	}
+	t.programs()
 	t.notes()
 	t.unread()
 	t.sum()

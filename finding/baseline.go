@@ -86,7 +86,7 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 		Findings []Finding `json:"findings"`
 	}
 	if err := dec.Decode(&file); err != nil {
-		return nil, baselineError(name, dec.InputOffset(), len(data), err)
+		return nil, jsonError(name, "baseline", dec.InputOffset(), len(data), err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%s: at offset %d: something follows the baseline", name, dec.InputOffset())
@@ -113,8 +113,8 @@ func ReadBaseline(in io.Reader, name string) (*Baseline, error) {
 	return b, nil
 }
 
-// baselineError names the place of an error of package json.
-func baselineError(name string, offset int64, size int, err error) error {
+// jsonError names the place of an error of package json; what is read stands in it.
+func jsonError(name, what string, offset int64, size int, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -124,7 +124,7 @@ func baselineError(name string, offset int64, size int, err error) error {
 		field := strings.TrimPrefix(kind.Field, "Baseline.")
 		return fmt.Errorf("%s: at offset %d: %s is a JSON %s", name, kind.Offset, field, kind.Value)
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s: at offset %d: the file ends inside the baseline", name, size)
+		return fmt.Errorf("%s: at offset %d: the file ends inside the %s", name, size, what)
 	}
 	return fmt.Errorf("%s: at offset %d: %s", name, offset, strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -83,6 +83,8 @@ type Finding struct {
 	Remedy     string            `json:"remedy,omitempty"`
 	Help       string            `json:"help,omitempty"` // page of the documentation
 
+	// Change since an earlier version; "" where none was compared with, see compare.go.
+	Change Change `json:"change,omitempty"`
 	// Fingerprint names the finding across builds: [Report.Finish] fills it in, see fingerprint.go.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
@@ -123,6 +125,8 @@ type Report struct {
 	Notes    []Note    `json:"notes,omitempty"`
 	Programs []Program `json:"programs,omitempty"` // of check: those in whose process something was found
 	Summary  Summary   `json:"summary"`
+
+	Comparison *Comparison `json:"comparison,omitempty"` // with an earlier version, where one was given
 
 	finished bool // sorted, counted and fingerprinted
 }

@@ -96,7 +96,8 @@ func checkText(t interface{ Errorf(string, ...any) }, form, text string) {
 
 // elements are all that the page is made of.
 var elements = strings.Fields(`html head meta title style body a header p svg path span h1 h2 h3 dl div dt dd main
-	section table wbr thead tbody tr th td form label input output article code ol ul li pre script`)
+	section table wbr thead tbody tr th td form label input output article code ol ul li pre script
+	figure figcaption details summary g rect text desc`)
 
 // checkHTML fails where the page has an element or an attribute that its template does not have.
 func checkHTML(t interface{ Errorf(string, ...any) }, page string) {
@@ -199,8 +200,21 @@ func TestAnyReport(t *testing.T) {
 		}
 		return f
 	})
+	programs := rapid.Custom(func(t *rapid.T) Program {
+		p := Program{Path: texts.Draw(t, "path"), Member: texts.Draw(t, "member"), Name: texts.Draw(t, "name"),
+			Version: texts.Draw(t, "version"), Level: levels.Draw(t, "level"), Declares: rapid.Bool().Draw(t, "declares")}
+		for range rapid.IntRange(0, 3).Draw(t, "components") {
+			p.Components = append(p.Components, &Component{Path: texts.Draw(t, "path"), Member: texts.Draw(t, "member"),
+				Name: texts.Draw(t, "name"), Owner: Owner(texts.Draw(t, "owner")), Why: texts.Draw(t, "why"),
+				SDK: &SDK{texts.Draw(t, "sdk"), texts.Draw(t, "version"), texts.Draw(t, "fixed"), texts.Draw(t, "source")},
+				Blockers: []Blocker{{Rule: names.Draw(t, "rule"), KillsFrom: levels.Draw(t, "from"),
+					Certain: rapid.Int().Draw(t, "certain"), Waived: rapid.Bool().Draw(t, "waived")}}})
+		}
+		return p
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		r := Report{
+			Programs: rapid.SliceOfN(programs, 0, 2).Draw(t, "programs"),
 			Findings: rapid.SliceOfN(findings, 0, 4).Draw(t, "findings"),
 			Unread: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Unread {
 				return Unread{texts.Draw(t, "path"), texts.Draw(t, "member"), rapid.Int64().Draw(t, "offset"), texts.Draw(t, "why")}

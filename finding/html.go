@@ -44,6 +44,12 @@ type (
 		Unread, Notes                             []htmlNote
 		Explain                                   bool
 		Facts                                     []htmlFact
+		Programs                                  []htmlProgram
+		MorePrograms                              int
+		Compared                                  string
+		Gone                                      []string
+		GoneSince                                 string
+		MoreGone                                  int
 	}
 	htmlLevel struct {
 		Name   string
@@ -54,24 +60,32 @@ type (
 		Kills                   bool
 		Cells                   []htmlCell
 		Remedies                []string
-		Findings                []htmlFinding
+		Findings, Folded        []htmlFinding // those that are shown, and those behind a fold
 	}
 	htmlCell struct {
-		Count  int
-		Judged bool
+		Count, Heat int
+		Judged      bool
 	}
 	htmlFinding struct {
 		ID, Function, Symbol, File, Arch, Confidence, Verdict, Call, Message, Arguments string
 		SDK, SDKSource, Code, Head                                                      string
-		Kills                                                                           bool
+		Change                                                                          Change
+		MoreEvidence                                                                    int
+		Kills, Explain                                                                  bool
 		Chain, Evidence, Backtrace                                                      []string
 	}
 	htmlNote struct{ Place, Text string }
 	htmlFact struct{ Name, Value string }
 )
 
-// WriteHTML writes a report as one page that needs nothing beside itself: no script from elsewhere, no picture, no
-// font. It follows the reader's light or dark theme and reads without its script, which only filters.
+// Limits of what the page shows. The JSON form has everything.
+const (
+	maxHTMLOpen = 25  // findings of a restriction before the fold
+	maxHTMLGone = 200 // findings that an earlier version had
+)
+
+// WriteHTML writes a report as one page that needs nothing beside itself: no script from elsewhere, no file, no
+// font; its pictures are drawn in it. It follows the reader's light or dark theme and reads without its script, which only filters.
 func WriteHTML(w io.Writer, r *Report, o HTMLOptions) error {
 	r.Finish()
 	if o.Title == "" {
@@ -91,6 +105,17 @@ func WriteHTML(w io.Writer, r *Report, o HTMLOptions) error {
 	}
 	for _, g := range groups(r.Findings) {
 		page.Groups = append(page.Groups, r.htmlGroup(g))
+	}
+	page.Programs, page.MorePrograms = r.htmlPrograms()
+	if c := r.Comparison; c != nil {
+		page.Compared, page.GoneSince = sentence(Printable(c.headline()), ""), Printable(c.With)
+		for i := range c.Gone {
+			if i == maxHTMLGone {
+				page.MoreGone = len(c.Gone) - i
+				break
+			}
+			page.Gone = append(page.Gone, Printable(c.Gone[i].inShort()))
+		}
 	}
 	for i := range r.Unread {
 		u := &r.Unread[i]
@@ -150,10 +175,15 @@ func (r *Report) htmlGroup(g *group) htmlGroup {
 		h.Remedies = append(h.Remedies, Printable(remedy))
 	}
 	for _, l := range rules.Levels() {
-		h.Cells = append(h.Cells, htmlCell{Judged: l.String() == r.Summary.Level, Count: g.killsAt(l)})
+		n := g.killsAt(l)
+		h.Cells = append(h.Cells, htmlCell{Count: n, Heat: heat(n), Judged: l.String() == r.Summary.Level})
 	}
-	for _, e := range g.entries() {
-		h.Findings = append(h.Findings, r.htmlFinding(e))
+	for i, e := range g.entries() {
+		if i < maxHTMLOpen {
+			h.Findings = append(h.Findings, r.htmlFinding(e))
+		} else {
+			h.Folded = append(h.Folded, r.htmlFinding(e))
+		}
 	}
 	return h
 }
@@ -167,13 +197,15 @@ func (r *Report) htmlFinding(e *entry) htmlFinding {
 		File: Printable(w.file()), Arch: Printable(e.archs()),
 		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(e.call()),
 		Message: sentence(Printable(f.Message), ""), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
-		Evidence: printableAll(f.Evidence), Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
+		Change: f.Change, Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}
+	h.Evidence = printableAll(f.Evidence[:min(len(f.Evidence), maxEvidence)])
+	h.MoreEvidence = len(f.Evidence) - len(h.Evidence)
 	if w.Function != "" {
 		h.Function, h.Symbol = f.function(), Printable(w.Function)
 	}
 	if f.Moment == MomentExplain {
-		h.Call = Printable(crashPlace(f))
+		h.Call, h.Explain = Printable(crashPlace(f)), true
 	}
 	if f.SDK != nil {
 		h.SDK, h.SDKSource = Printable(f.SDK.about()), Printable(f.SDK.Source)

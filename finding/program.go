@@ -243,12 +243,3 @@ func (c *Component) what() []string {
 	}
 	return out
 }
-
-// holds tells whether a finding is about code of the component. A static library is one component, its members are
-// places in it.
-func (c *Component) holds(f *Finding) bool {
-	if (c.SDK == nil) != (f.SDK == nil) || c.SDK != nil && c.SDK.Name != f.SDK.Name || f.Where.Path != c.Path {
-		return false
-	}
-	return f.Where.Member == c.Member || c.Member == "" || strings.HasPrefix(f.Where.Member, c.Member+"!/")
-}

@@ -132,9 +132,9 @@ func address(s string) uint64 {
 }
 
 // Counts reports whether a finding makes a command fail: it was predicted or recorded, not read in a crash report; it
-// kills at the judged level; and it is at least as sure as failOn.
+// kills at the judged level; is at least as sure as failOn; and is not as it was in the version compared with.
 func (f *Finding) Counts(failOn Confidence) bool {
-	return f.Moment != MomentExplain && f.KillsHere && f.Confidence.Rank() >= failOn.Rank()
+	return f.Moment != MomentExplain && f.Change.Matters() && f.KillsHere && f.Confidence.Rank() >= failOn.Rank()
 }
 
 // Exit codes of check and explain.

@@ -103,6 +103,7 @@ type (
 		RuleIndex    int               `json:"ruleIndex"`
 		Kind         string            `json:"kind"`
 		Level        string            `json:"level"`
+		Baseline     string            `json:"baselineState,omitempty"`
 		Message      sarifText         `json:"message"`
 		Locations    []sarifLocation   `json:"locations"`
 		Related      []sarifLocation   `json:"relatedLocations,omitempty"`
@@ -248,6 +249,10 @@ func newSARIFRule(g *group) sarifRule {
 // ruleID is the name of a rule within the limit of the services, 255 characters.
 func ruleID(name string) string { return cut(Printable(name), 255) }
 
+// baselineStates are the words of the standard (SARIF 2.1.0, section 3.27.24).
+var baselineStates = map[Change]string{
+	ChangeNew: "new", ChangeWorse: "updated", ChangeBetter: "updated", ChangeSame: "unchanged"}
+
 // result writes one finding.
 func (o *SARIFOptions) result(r *Report, f *Finding, rule int) sarifResult {
 	w := &f.Where
@@ -261,6 +266,7 @@ func (o *SARIFOptions) result(r *Report, f *Finding, rule int) sarifResult {
 		Properties: sarifResultBag{Confidence: f.Confidence, KillsFrom: f.KillsFrom, KillsHere: f.KillsHere, Code: f.Code,
 			Payload: f.Payload, Arch: w.Arch, Address: w.Address, Callee: f.Callee, Arguments: f.Arguments, Chain: f.Chain,
 			SDK: f.SDK},
+		Baseline: baselineStates[f.Change],
 	}
 	binary := sarifLocation{Physical: &sarifPhysical{Artifact: o.artifact(w.file()), Region: line(1)}}
 	if a := address(w.Address); a > 0 && a < maxExact {

@@ -43,13 +43,14 @@ func WriteText(w io.Writer, r *Report, o TextOptions) error {
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Moment == MomentExplain {
 			t.explained(f)
-		} else {
+		} else if f.Change.Matters() {
 			rest = append(rest, *f)
 		}
 	}
 	for _, g := range groups(rest) {
 		t.group(g)
 	}
+	t.gone()
 	t.programs()
 	t.notes()
 	t.unread()
@@ -132,7 +133,11 @@ func (t *text) finding(e *entry) {
 	if lipgloss.Width(function)+lipgloss.Width(place)+4 > t.width {
 		gap = "\n    "
 	}
-	t.WriteString("  " + t.name(function) + gap + t.dim(place) + "\n")
+	change := ""
+	if f.Change != "" {
+		change = t.warn(string(f.Change)) + "  "
+	}
+	t.WriteString("  " + change + t.name(function) + gap + t.dim(place) + "\n")
 	t.painted(4, string(f.Confidence), t.report.verdict(f), t.confidence(f))
 	t.labelled(4, "call", e.call())
 	t.labelled(4, "what", f.Message)
@@ -289,6 +294,35 @@ func crashPlace(f *Finding) string {
 	return s
 }
 
+// maxGone limits how many findings are listed that are gone.
+const maxGone = 20
+
+// gone lists what an earlier version had and this one has not.
+func (t *text) gone() {
+	c := t.report.Comparison
+	if c == nil || len(c.Gone) == 0 {
+		return
+	}
+	t.WriteString(t.good("gone since "+Printable(c.With)) + "\n")
+	for i := range c.Gone {
+		if i == maxGone {
+			t.hanging(fmt.Sprintf("and %d more, see --format json", len(c.Gone)-i))
+			break
+		}
+		t.hanging(c.Gone[i].inShort())
+	}
+	t.WriteByte('\n')
+}
+
+// inShort is a finding in a line.
+func (f *Finding) inShort() string {
+	s := f.Rule + ": " + f.Callee
+	if f.Where.Function != "" {
+		s += " in " + f.function()
+	}
+	return s + ", " + f.Where.file() + " (" + f.Where.Arch + ", " + string(f.Confidence) + ")"
+}
+
 // notes writes what is worth telling and is no finding.
 func (t *text) notes() {
 	if len(t.report.Notes) == 0 {
@@ -339,8 +373,14 @@ func (u *Unread) String() string {
 
 // sum writes the last lines.
 func (t *text) sum() {
-	for _, line := range wrap(Printable(t.report.headline()), t.width) {
-		t.WriteString(t.name(line) + "\n")
+	lines := []string{t.report.headline()}
+	if c := t.report.Comparison; c != nil {
+		lines = append(lines, c.headline())
+	}
+	for _, sentence := range lines {
+		for _, line := range wrap(Printable(sentence), t.width) {
+			t.WriteString(t.name(line) + "\n")
+		}
 	}
 	if len(t.report.Findings) == 0 && t.report.Moment != MomentExplain && !t.report.empty() {
 		t.painted(0, "", caution, t.dim)

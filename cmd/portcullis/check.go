@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type checkFlags struct {
 	minConfidence finding.Confidence
 	failOn        finding.Confidence
 	baseline      string
+	compare       string
 	writeBaseline bool
 	format        string
 	output        string
@@ -44,6 +46,9 @@ How sure a finding is:
   likely     a path to the call is proven to violate
   possible   the call is there; what decides could not be recovered
 
+With --compare OLD, where OLD is an earlier version of what is checked, or the JSON form of its report, what is new or
+became worse is shown and counts for the exit status; what is gone is listed, and what is as before is counted.
+
 Level: --level, or what each program's entitlements declare; 2, the level of the entitlement, where they declare none.
 
 Exit status: 0 where nothing kills and everything was read, 1 where a finding kills at the judged level and is at least
@@ -53,6 +58,9 @@ as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (fi
 
   # a package straight from its registry, at the level of the entitlement
   portcullis check --level 2 "$(npm pack --silent clang-format-node@3.0.7)"
+
+  # what a new version of an app brings
+  portcullis check --compare MyApp-1.0.ipa MyApp-1.1.ipa
 
   # for code scanning: fail on nothing that was there before
   portcullis check --format sarif -o portcullis.sarif --baseline known.json build/`,
@@ -67,6 +75,7 @@ as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (fi
 	addConfidenceFlag(cmd, &f.failOn, "fail-on", "exit with 1 for findings at least this sure")
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "leave out findings that this file knows")
 	cmd.Flags().BoolVar(&f.writeBaseline, "write-baseline", false, "write what is found to the --baseline file")
+	cmd.Flags().StringVar(&f.compare, "compare", "", "compare with this earlier version, or the JSON of its report")
 	addFormatFlag(cmd, &f.format, "text", "json", "sarif", "html")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "write to this file instead of standard output")
 	return cmd
@@ -84,6 +93,10 @@ func runCheck(cmd *cobra.Command, paths []string, f checkFlags) error {
 	if f.writeBaseline && f.baseline == "" {
 		return usageError("name the file: --baseline FILE --write-baseline", "--write-baseline without --baseline")
 	}
+	if f.compare != "" && f.baseline != "" {
+		return usageError("the JSON form of a report is a baseline, and can be compared with",
+			"--compare and --baseline both say what is known")
+	}
 	known, err := readBaseline(f)
 	if err != nil {
 		return err
@@ -94,12 +107,19 @@ func runCheck(cmd *cobra.Command, paths []string, f checkFlags) error {
 		progress.Add(1, size)
 	}
 	report, err := check.Run(cmd.Context(), paths, opts)
+	var old *finding.Report
+	if err == nil && f.compare != "" {
+		old, err = earlier(cmd.Context(), f.compare, opts)
+	}
 	progress.Done()
 	if err != nil {
 		return err
 	}
 	report.Finish()
 	switch {
+	case old != nil:
+		report.CompareWith(old, f.compare) // what could not be read of it passes for new
+		report.Unread = append(report.Unread, old.Unread...)
 	case f.writeBaseline:
 		b := finding.NewBaseline(report)
 		if known != nil {
@@ -117,6 +137,37 @@ func runCheck(cmd *cobra.Command, paths []string, f checkFlags) error {
 		return err
 	}
 	return exitWith(report.ExitCode(f.failOn))
+}
+
+// earlier reads the report of an earlier version, or makes it.
+func earlier(ctx context.Context, path string, opts check.Options) (*finding.Report, error) {
+	wrong := func(err error) error {
+		return &exitError{code: exitUsage, err: fmt.Errorf("--compare %s: %w", path, cause(err))}
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	if st.Mode().IsRegular() {
+		in, err := os.Open(path)
+		if err != nil {
+			return nil, wrong(err)
+		}
+		defer in.Close()
+		head := make([]byte, 512)
+		n, _ := io.ReadFull(in, head)
+		if finding.IsReport(head[:n]) {
+			if _, err := in.Seek(0, io.SeekStart); err != nil {
+				return nil, wrong(err)
+			}
+			r, err := finding.ReadReport(in, path)
+			if err != nil {
+				return nil, &exitError{code: exitUsage, err: err}
+			}
+			return r, nil
+		}
+	}
+	return check.Run(ctx, []string{path}, opts)
 }
 
 // readBaseline reads the baseline file. One that is about to be written need not exist.

@@ -87,7 +87,7 @@ type pictureNode struct {
 	Link                string // anchor on the page; "" for none
 	Tone                tone
 
-	column, weight int
+	column int
 	key            string
 	in, out        []*pictureLine
 }

@@ -87,9 +87,9 @@ type pictureNode struct {
 	Link                string // anchor on the page; "" for none
 	Tone                tone
 
-	column int
-	key            string
-	in, out        []*pictureLine
+	column  int
+	key     string
+	in, out []*pictureLine
 }
 
 // middle is the height at which the box wants its neighbours.

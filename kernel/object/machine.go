@@ -39,6 +39,7 @@ type Config struct {
 	Restrictions *restrict.Restrictions // nil: a Mac as it is sold
 	Clock        Clock                  // nil: time stands still
 	Limits       ipc.Limits
+	Release      func([]byte) // see ipc.Config
 	// Objects bounds the threads, semaphores and identity tokens that one task may have made; default 1<<16.
 	Objects       int64
 	CPU           string // "arm64" or "x86_64": which thread-state flavors there are; default arm64
@@ -85,7 +86,7 @@ func New(c Config) *Machine {
 		m.cpu = "arm64"
 	}
 	m.developer.Store(c.DeveloperMode)
-	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits}
+	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release}
 	if c.Clock != nil {
 		k.Clock = c.Clock
 	}

@@ -1,0 +1,205 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/trap"
+)
+
+// bulk is out-of-line memory in a sealed file, which passes from task to task without a copy.
+type bulk struct {
+	file *os.File
+	data []byte // mapped; gone when nobody can receive it any more
+}
+
+// giveTime is how long a request waits for memory that the task says it has given.
+const giveTime = time.Second
+
+// bulkBox holds files on their way between a lane and its thread.
+type bulkBox struct {
+	mu   sync.Mutex
+	came *sync.Cond
+	in   map[uint32]*os.File
+	out  map[uint32]*os.File
+	shut bool
+}
+
+func (b *bulkBox) init() { b.came = sync.NewCond(&b.mu) }
+
+// putIn keeps a file that the thread gave.
+func (b *bulkBox) putIn(index uint32, f *os.File) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shut {
+		f.Close()
+		return
+	}
+	if b.in == nil {
+		b.in = map[uint32]*os.File{}
+	}
+	if old := b.in[index]; old != nil {
+		old.Close()
+	}
+	b.in[index] = f
+	b.came.Broadcast()
+}
+
+// takeIn returns the file that the thread gave for an entry; nil if it gave none.
+func (b *bulkBox) takeIn(index uint32) *os.File {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	late := false
+	t := time.AfterFunc(giveTime, func() {
+		b.mu.Lock()
+		late = true
+		b.mu.Unlock()
+		b.came.Broadcast()
+	})
+	defer t.Stop()
+	for b.in[index] == nil && !late && !b.shut {
+		b.came.Wait()
+	}
+	f := b.in[index]
+	delete(b.in, index)
+	return f
+}
+
+// putOut keeps a file until the thread takes it.
+func (b *bulkBox) putOut(index uint32, f *os.File) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shut {
+		f.Close()
+		return
+	}
+	if b.out == nil {
+		b.out = map[uint32]*os.File{}
+	}
+	if old := b.out[index]; old != nil {
+		old.Close()
+	}
+	b.out[index] = f
+}
+
+// takeOut returns the file of an entry; nil if there is none.
+func (b *bulkBox) takeOut(index uint32) *os.File {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.out[index]
+	delete(b.out, index)
+	return f
+}
+
+// clearIn drops what a call was given and did not use; clearOut what the thread did not take.
+func (b *bulkBox) clearIn()  { b.clear(&b.in) }
+func (b *bulkBox) clearOut() { b.clear(&b.out) }
+
+func (b *bulkBox) clear(m *map[uint32]*os.File) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, f := range *m {
+		f.Close()
+		delete(*m, i)
+	}
+}
+
+func (b *bulkBox) close() {
+	b.clearIn()
+	b.clearOut()
+	b.mu.Lock()
+	b.shut = true
+	b.mu.Unlock()
+	b.came.Broadcast()
+}
+
+// memory is the address space of a task for messages: what a thread says it sends is in its lane or in files it gave, and
+// what it receives goes the same way.
+type memory struct{ kernel *Kernel }
+
+// placed is a piece of memory that the thread is to put into its address space.
+type placed struct {
+	data []byte
+	bulk *bulk
+}
+
+// CopyIn implements [ipc.Memory].
+func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte, bool) {
+	l := laneOf(t)
+	if l == nil {
+		return nil, false
+	}
+	for i := range l.pieces {
+		p := &l.pieces[i]
+		if p.Address != addr || p.Size != uint64(size) || addr == 0 {
+			continue
+		}
+		p.Address = 0 // each piece serves one descriptor
+		if p.Offset != trap.Bulk {
+			if p.Offset > uint64(len(l.in)) || p.Size > uint64(len(l.in))-p.Offset {
+				return nil, false
+			}
+			return append([]byte(nil), l.in[p.Offset:p.Offset+p.Size]...), true
+		}
+		b, err := m.kernel.openBulk(l.bulk.takeIn(uint32(i)), p.Size)
+		if err != nil {
+			l.process.kernel.log.Warn("memory that is no memory", "pid", l.process.PID, "error", err)
+			return nil, false
+		}
+		return b.data, true
+	}
+	return nil, false
+}
+
+// CopyOut implements [ipc.Memory].
+func (m memory) CopyOut(t *ipc.Thread, data []byte) (uint64, bool) {
+	l := laneOf(t)
+	if l == nil || len(l.placed) >= trap.OOLMax-1 { // one entry is for a large message
+		return 0, false
+	}
+	l.placed = append(l.placed, placed{data, m.kernel.takeBulk(data)})
+	return trap.Cookie + uint64(len(l.placed)-1), true
+}
+
+// openBulk maps a file that a task gave.
+func (k *Kernel) openBulk(f *os.File, size uint64) (*bulk, error) {
+	if f == nil {
+		return nil, os.ErrNotExist
+	}
+	data, err := trap.MapBulk(f, size)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	b := &bulk{f, data}
+	k.pages.Store(&data[0], b)
+	return b, nil
+}
+
+// takeBulk returns the file behind memory, which from now on is the caller's; nil if there is none.
+func (k *Kernel) takeBulk(data []byte) *bulk {
+	if len(data) == 0 {
+		return nil
+	}
+	b, ok := k.pages.LoadAndDelete(&data[0])
+	if !ok {
+		return nil
+	}
+	return b.(*bulk)
+}
+
+// release gives up memory that nobody received.
+func (k *Kernel) release(data []byte) {
+	if b := k.takeBulk(data); b != nil {
+		b.close()
+	}
+}
+
+func (b *bulk) close() {
+	trap.UnmapBulk(b.data)
+	b.file.Close()
+}

@@ -1,0 +1,239 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/trap"
+)
+
+// Limits of one kernel and of one process. A process that would pass them is refused, not others.
+const (
+	maxProcesses = 4096
+	maxLanes     = 1024 // of one process
+	maxForks     = 256  // tokens of one process that no child has used
+	helloTime    = 5 * time.Second
+	forkTime     = time.Minute // how long a token is good
+)
+
+// Config says what a kernel is made of.
+type Config struct {
+	Objects object.Config // Clock, CPU and memory are filled in
+
+	// Admit says what the restrictions are to know of the task of a program. An error refuses the program.
+	Admit func(*Program) (*restrict.Task, error)
+
+	// Violated is told of each guard that became of something: reported ones, and the fatal one before its task is killed.
+	// The thread does not go on before it returns.
+	Violated func(*Violation)
+
+	// Crashed is told of a process that is about to die of a fault or an abort.
+	Crashed func(*Fault)
+
+	// Started and Ended are told of tasks.
+	Started, Ended func(*Process)
+
+	Tracer Tracer // nil: none
+
+	Log *slog.Logger // of what tasks do wrong; nil: nowhere
+}
+
+// Program is a program that wants to be a task.
+type Program struct {
+	PID, UID, GID int
+	Path          string // what Linux executes
+	Forked        bool   // a child of a task with the same program
+	Parent        *Process
+}
+
+// Kernel is a Mach kernel for Linux processes.
+type Kernel struct {
+	*object.Machine
+	config  Config
+	log     *slog.Logger
+	noSpin  bool
+	hot     atomic.Int64  // lanes that sleep on a futex
+	version atomic.Uint32 // of the process in the last audit token
+	pages   sync.Map      // of bulk memory: first byte to *bulk
+
+	mu        sync.Mutex
+	closed    bool
+	processes map[int]*Process
+	forks     map[trap.Token]*fork
+	wait      sync.WaitGroup // goroutines of processes
+	conns     map[net.Conn]struct{}
+}
+
+// fork is what a child is to inherit.
+type fork struct {
+	parent *Process
+	made   time.Time
+}
+
+// New makes a kernel that nobody has joined.
+func New(c Config) *Kernel {
+	k := &Kernel{config: c, log: c.Log, noSpin: runtime.NumCPU() < 2, processes: map[int]*Process{},
+		forks: map[trap.Token]*fork{}, conns: map[net.Conn]struct{}{}}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
+	}
+	c.Objects.Clock = clock{}
+	if c.Objects.CPU == "" {
+		c.Objects.CPU = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	}
+	c.Objects.Release = k.release
+	k.Machine = object.New(c.Objects)
+	return k
+}
+
+// Serve takes connections until the context is done or the listener fails. Then it ends all tasks of the kernel; their
+// processes live on without one, unless whoever started them ends them.
+func (k *Kernel) Serve(ctx context.Context, l *net.UnixListener) error {
+	defer k.Close()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		conn, err := l.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
+			return nil
+		case err != nil:
+			// Out of descriptors, most likely: others may still close some.
+			k.log.Warn("cannot take a connection", "error", err)
+			select {
+			case <-time.After(50 * time.Millisecond):
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if !k.hold(conn) {
+			conn.Close()
+			continue
+		}
+		k.wait.Go(func() {
+			defer k.drop(conn)
+			k.attach(conn)
+		})
+	}
+}
+
+// hold keeps a connection among those that end with the kernel; false if there are too many.
+func (k *Kernel) hold(conn net.Conn) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || len(k.conns) >= maxProcesses {
+		return false
+	}
+	k.conns[conn] = struct{}{}
+	return true
+}
+
+func (k *Kernel) drop(conn net.Conn) {
+	conn.Close()
+	k.mu.Lock()
+	delete(k.conns, conn)
+	k.mu.Unlock()
+}
+
+// Close ends all tasks and waits for what they had running.
+func (k *Kernel) Close() {
+	k.mu.Lock()
+	k.closed = true
+	for conn := range k.conns {
+		conn.Close()
+	}
+	k.mu.Unlock()
+	k.wait.Wait()
+	k.Machine.Close()
+}
+
+// Processes returns the processes that are tasks now.
+func (k *Kernel) Processes() []*Process {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make([]*Process, 0, len(k.processes))
+	for _, p := range k.processes {
+		all = append(all, p)
+	}
+	return all
+}
+
+// Find returns the process with a process id; nil if it is no task.
+func (k *Kernel) Find(pid int) *Process {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.processes[pid]
+}
+
+// newFork makes a token for a child of p.
+func (k *Kernel) newFork(p *Process) (trap.Token, error) {
+	var token trap.Token
+	rand.Read(token[:])
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for t, f := range k.forks {
+		if time.Since(f.made) > forkTime {
+			delete(k.forks, t)
+		} else if f.parent == p {
+			n++
+		}
+	}
+	if n >= maxForks {
+		return trap.Token{}, fmt.Errorf("%d children have not come forward", n)
+	}
+	k.forks[token] = &fork{p, time.Now()}
+	return token, nil
+}
+
+// takeFork uses a token up; nil if there is no such token.
+func (k *Kernel) takeFork(token trap.Token) *fork {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := k.forks[token]
+	delete(k.forks, token)
+	return f
+}
+
+// clock is the time of the machine: mach_absolute_time counts nanoseconds of CLOCK_MONOTONIC.
+type clock struct{}
+
+func (clock) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+func (clock) Now() uint64                                     { return monotonic() }
+
+// ProcessOf returns the process of a task; nil if it is none of a Linux kernel's.
+func ProcessOf(t *object.Task) *Process {
+	if t == nil {
+		return nil
+	}
+	p, _ := t.Owner.(*Process)
+	return p
+}
+
+// laneOf returns the lane that a call came through; nil for calls of the kernel's own.
+func laneOf(t *ipc.Thread) *lane {
+	r := restrict.Of(t)
+	if r == nil {
+		return nil
+	}
+	th, _ := r.Owner.(*object.Thread)
+	if th == nil {
+		return nil
+	}
+	l, _ := th.Owner.(*lane)
+	return l
+}

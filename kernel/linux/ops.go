@@ -1,0 +1,385 @@
+//go:build linux
+
+package linux
+
+import (
+	"golang.org/x/sys/unix"
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/mach"
+	"portcullis.dev/trap"
+)
+
+// handle carries out the request and answers it; false if the thread gets no answer any more.
+func (l *lane) handle() bool {
+	r := &l.request
+	l.out, l.placed = l.out[:0], l.placed[:0]
+	l.bulk.clearOut()
+	l.result = [8]uint64{}
+	var kr mach.KernReturn
+	switch r.op {
+	case trap.OpMsg2, trap.OpMsgLegacy:
+		kr = l.message()
+	case trap.OpThreadEnds:
+		l.answer(trap.AnswerDone)
+		return false
+	case trap.OpUpcallDone, trap.OpBacktrace:
+		l.process.misbehaves("it answers what nobody asked")
+		return false
+	default:
+		kr = l.operation()
+	}
+	l.bulk.clearIn()
+	if !l.judge(kr) || l.over.Load() {
+		return false
+	}
+	if l.result[0] == 0 {
+		l.result[0] = uint64(uint32(kr))
+	}
+	l.c.Result = l.result
+	if !l.write() {
+		l.process.misbehaves("there is no memory for what it receives")
+		return false
+	}
+	l.answer(trap.AnswerDone)
+	return true
+}
+
+// write puts what the thread gets into the lane: bytes, and memory for its address space. It returns false if the system
+// has no more memory.
+func (l *lane) write() bool {
+	out, n, count := l.mem.Out(), 0, uint32(0)
+	put := func(address uint64, p placed) bool {
+		e := trap.Piece{Address: address, Size: uint64(len(p.data)), Offset: trap.Bulk}
+		at := (n + 15) &^ 15
+		switch {
+		case p.bulk != nil:
+			trap.UnmapBulk(p.bulk.data)
+			l.bulk.putOut(count, p.bulk.file)
+		case address != 0 && len(p.data) <= trap.InlineMax && at+len(p.data) <= len(out):
+			copy(out[at:], p.data)
+			e.Offset, n = uint64(at), at+len(p.data)
+		default:
+			f, err := trap.NewBulk(p.data)
+			if err != nil {
+				return false
+			}
+			l.bulk.putOut(count, f)
+		}
+		l.c.OOLOut[count] = e
+		count++
+		return true
+	}
+	if len(l.out) > len(out) {
+		if !put(0, placed{data: l.out}) {
+			return false
+		}
+	} else {
+		n = copy(out, l.out)
+	}
+	l.c.OutSize = uint32(n)
+	for i := range l.placed {
+		if !put(trap.Cookie+uint64(i), l.placed[i]) {
+			return false
+		}
+		l.placed[i] = placed{}
+	}
+	l.c.OOLOutCount = count
+	return true
+}
+
+// maxRoom is the most that one message may take in a receiver's buffer: the largest message and its trailer.
+const maxRoom = mach.MaxBodySize + mach.HeaderSize + mach.MaxTrailerSize
+
+// message is mach_msg2 or the trap that was there before.
+func (l *lane) message() mach.KernReturn {
+	a := &l.request.args
+	m := &l.args
+	*m = ipc.Args{Options: mach.Option(a[0]), Receive: mach.Name(a[1]), Timeout: uint32(a[3]), BufferAt: a[5],
+		Room: uint32(min(a[2], maxRoom)), Grow: l.grow}
+	size, aux := a[6], a[7]
+	in := l.in
+	if l.request.size == 0 && len(l.pieces) > 0 && l.pieces[0].Address == 0 && l.pieces[0].Offset == trap.Bulk {
+		b, err := l.process.kernel.openBulk(l.bulk.takeIn(0), l.pieces[0].Size)
+		if err != nil {
+			return mach.SendInvalidData
+		}
+		in = append([]byte(nil), b.data...)
+		l.process.kernel.release(b.data)
+		l.pieces[0].Size = 0
+	}
+	if m.Options&mach.SendMsg != 0 {
+		if size > uint64(len(in)) {
+			return mach.SendInvalidData
+		}
+		m.Send = in[:size]
+		if m.Options&mach.MsgVector != 0 && aux > 0 {
+			at := (size + 7) &^ 7
+			if at > uint64(len(in)) || aux > uint64(len(in))-at {
+				return mach.SendInvalidData
+			}
+			m.SendAux = in[at : at+aux]
+		}
+	}
+	if m.Options&mach.MsgVector != 0 && a[8] > 0 {
+		m.BufferAux = make([]byte, min(a[8], mach.MaxAuxSize))
+	}
+	trace := l.process.kernel.config.Tracer
+	if trace != nil {
+		trace.Call(l, m)
+	}
+	var kr mach.KernReturn
+	if l.request.op == trap.OpMsg2 {
+		kr = l.thread.IPC.Msg2(m)
+	} else {
+		kr = l.thread.IPC.MsgLegacy(m)
+	}
+	if trace != nil {
+		trace.Return(l, m, kr)
+	}
+	if sendError(kr) && len(m.Send) > 0 {
+		l.result[1] = 1
+		l.out = append(l.out[:0], m.Send...)
+	}
+	if len(m.BufferAux) >= 8 && !sendError(kr) {
+		l.result[2] = uint64(len(m.BufferAux))
+		for len(l.out)%8 != 0 {
+			l.out = append(l.out, 0)
+		}
+		l.out = append(l.out, m.BufferAux...)
+	}
+	return kr
+}
+
+// grow makes the buffer that a message is received into.
+func (l *lane) grow(n int) []byte {
+	if cap(l.out) < n {
+		l.out = make([]byte, n)
+	}
+	l.out = l.out[:n]
+	clear(l.out)
+	return l.out
+}
+
+// operation carries out everything but messages.
+func (l *lane) operation() mach.KernReturn {
+	a, t := &l.request.args, l.process.Task
+	th := l.thread
+	named := func(name mach.Name) mach.KernReturn {
+		l.result[0] = uint64(name)
+		return 0
+	}
+	switch l.request.op {
+	case trap.OpTaskSelf:
+		return named(t.Self())
+	case trap.OpThreadSelf:
+		return named(th.Self())
+	case trap.OpHostSelf:
+		return named(t.HostSelf())
+	case trap.OpReplyPort:
+		return named(th.IPC.ReplyPort())
+	case trap.OpSpecialReplyPort:
+		return named(th.IPC.SpecialReplyPort())
+	case trap.OpTaskForPID:
+		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Control)
+	case trap.OpTaskNameForPID:
+		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Name)
+	case trap.OpPIDForTask:
+		p, kr := t.Space.SendPort(mach.Name(a[0]))
+		if kr != 0 {
+			return mach.KernFailure
+		}
+		of := t.Machine().TaskUnjudged(p, object.Name)
+		if of == nil {
+			return mach.KernFailure
+		}
+		l.result[1] = uint64(of.PID())
+		return 0
+	case trap.OpThreadPort:
+		return l.threadPort(int(int32(a[0])))
+	case trap.OpBootstrapPort:
+		p, kr := t.SpecialPort(t, object.TaskBootstrapPort)
+		if kr != 0 {
+			return kr
+		}
+		return l.give(p)
+
+	case trap.OpSemaphoreSignal:
+		return th.SignalSemaphore(mach.Name(a[0]))
+	case trap.OpSemaphoreSignalAll:
+		return th.SignalAllSemaphore(mach.Name(a[0]))
+	case trap.OpSemaphoreSignalThread:
+		return th.SignalThreadSemaphore(mach.Name(a[0]), mach.Name(a[1]))
+	case trap.OpSemaphoreWait:
+		return th.WaitSemaphore(mach.Name(a[0]))
+	case trap.OpSemaphoreWaitSignal:
+		return th.WaitSignalSemaphore(mach.Name(a[0]), mach.Name(a[1]))
+	case trap.OpSemaphoreTimedWait:
+		return th.TimedWaitSemaphore(mach.Name(a[0]), uint32(a[1]), int32(a[2]))
+	case trap.OpSemaphoreTimedWaitSignal:
+		return th.TimedWaitSignalSemaphore(mach.Name(a[0]), mach.Name(a[1]), uint32(a[2]), int32(a[3]))
+
+	case trap.OpTimerCreate:
+		return named(th.CreateTimer())
+	case trap.OpTimerArm:
+		return th.ArmTimer(mach.Name(a[0]), a[1])
+	case trap.OpTimerCancel:
+		when, kr := th.CancelTimer(mach.Name(a[0]))
+		l.result[1] = when
+		return kr
+	case trap.OpTimerDestroy:
+		return th.DestroyTimer(mach.Name(a[0]))
+	case trap.OpVoucherCreate:
+		p, kr := t.Machine().Host.CreateVoucher(l.in)
+		if kr != 0 {
+			return kr
+		}
+		return l.give(p)
+	}
+	return l.portOperation()
+}
+
+// give puts a send right into the task and its name into the results.
+func (l *lane) give(p *ipc.Port) mach.KernReturn {
+	if p == nil {
+		return 0
+	}
+	name, kr := l.process.Task.Space.InsertSend(p, false)
+	if kr == mach.KernInvalidCapability {
+		name, kr = mach.DeadName, 0
+	}
+	l.result[1] = uint64(name)
+	return kr
+}
+
+// portOperation carries out the calls on port names that XNU has traps for. They are for the caller's own task; for others
+// the answer is that of XNU's traps, and makes the library send a message instead.
+//
+// Source: XNU osfmk/ipc/mach_kernelrpc.c.
+func (l *lane) portOperation() mach.KernReturn {
+	a, s, t := &l.request.args, l.process.Task.Space, l.thread.IPC
+	if l.request.op < trap.OpPortAllocate || l.request.op > trap.OpPortRequestNotification {
+		return mach.KernInvalidArgument
+	}
+	if !l.own(mach.Name(a[0])) {
+		return mach.SendInvalidDest
+	}
+	name, other := mach.Name(a[1]), mach.Name(a[2])
+	switch l.request.op {
+	case trap.OpPortAllocate:
+		got, kr := s.Allocate(t, mach.Right(a[1]))
+		l.result[1] = uint64(got)
+		return kr
+	case trap.OpPortDestroy:
+		return s.Destroy(t, name)
+	case trap.OpPortDeallocate:
+		return s.Deallocate(t, name)
+	case trap.OpPortModRefs:
+		return s.ModRefs(t, name, mach.Right(a[2]), int32(a[3]))
+	case trap.OpPortMoveMember:
+		return s.MoveMember(name, other)
+	case trap.OpPortInsertRight:
+		return s.InsertRight(t, name, other, mach.Disposition(a[3]))
+	case trap.OpPortInsertMember:
+		return s.InsertMember(name, other)
+	case trap.OpPortExtractMember:
+		return s.ExtractMember(name, other)
+	case trap.OpPortConstruct:
+		o := ipc.ConstructOptions{Flags: mach.ConstructFlags(a[1]), Context: a[2], QueueLimit: uint32(a[3]),
+			ServiceName: mach.Name(a[4])}
+		if o.Flags&mach.ConstructTypeMask == mach.ServicePort {
+			if len(l.in) > 254 {
+				return mach.KernInvalidArgument
+			}
+			o.Service = &ipc.ServiceInfo{Name: string(l.in), Domain: uint8(a[5])}
+		}
+		got, kr := s.Construct(t, &o)
+		l.result[1] = uint64(got)
+		return kr
+	case trap.OpPortDestruct:
+		return s.Destruct(t, name, int32(a[2]), a[3])
+	case trap.OpPortGuard:
+		var f mach.GuardFlags
+		if a[3] != 0 {
+			f = mach.GuardStrict
+		}
+		return s.Guard(t, name, a[2], f)
+	case trap.OpPortUnguard:
+		return s.Unguard(t, name, a[2])
+	case trap.OpPortType:
+		rights, kr := s.Type(t, name)
+		l.result[1] = uint64(rights)
+		return kr
+	case trap.OpPortRequestNotification:
+		previous, kr := s.RequestNotification(t, name, int32(a[2]), uint32(a[3]), mach.Name(a[4]), mach.Disposition(a[5]))
+		l.result[1] = uint64(previous)
+		return kr
+	}
+	return mach.SendInvalidDest // OpPortGetAttributes has many forms, which the message has too
+}
+
+// own says that a name denotes the caller's own control port.
+func (l *lane) own(name mach.Name) bool {
+	t := l.process.Task
+	p, kr := t.Space.SendPort(name)
+	return kr == 0 && t.Machine().TaskOf(t, p, object.Control) == t
+}
+
+// taskForPID gives the caller a port of the task with a process id. Control ports of others are for the same user, or
+// root, and Developer Mode decides if they are alive.
+//
+// Source: XNU bsd/vm/vm_unix.c, task_for_pid and task_name_for_pid.
+func (l *lane) taskForPID(self mach.Name, pid int, f object.Flavor) mach.KernReturn {
+	if !l.own(self) {
+		return mach.KernFailure
+	}
+	p := l.process
+	of := p.kernel.Find(pid)
+	if of == nil || of != p && p.UID != 0 && p.UID != of.UID {
+		return mach.KernFailure
+	}
+	right := of.Task.TaskPort(p.Task, f)
+	if right == nil {
+		return mach.KernFailure
+	}
+	return l.give(right)
+}
+
+// threadPort finds the caller's name for the control port of a thread of its own.
+func (l *lane) threadPort(tid int) mach.KernReturn {
+	p := l.process
+	th := p.Threads()[tid]
+	if th == nil {
+		return mach.KernInvalidArgument
+	}
+	right := th.ThreadPort(p.Task, object.Control)
+	if right == nil {
+		return mach.KernFailure
+	}
+	if kr := l.give(right); kr != 0 {
+		return kr
+	}
+	// The thread library knows the name without a reference of its own.
+	p.Task.Space.Deallocate(l.thread.IPC, mach.Name(l.result[1]))
+	return 0
+}
+
+// upcall lets the thread do something to its own memory. It returns the errno, a value, and the bytes read.
+func (l *lane) upcall(what trap.Upcall, args [4]uint64, data []byte) (unix.Errno, uint64, []byte) {
+	c := l.c
+	copy(c.Result[1:], args[:])
+	c.OutSize = uint32(copy(l.mem.Out(), data))
+	c.Upcall = what
+	l.answer(trap.AnswerUpcall)
+	if !l.await() || !l.take() {
+		return unix.ESRCH, 0, nil
+	}
+	if l.request.op != trap.OpUpcallDone {
+		l.process.misbehaves("it does not do what the kernel asks")
+		return unix.ESRCH, 0, nil
+	}
+	return unix.Errno(l.request.args[0]), l.request.args[1], l.in
+}
+
+// sendError says that a message call failed before or while it sent.
+func sendError(kr mach.KernReturn) bool { return kr&^0x3fff == 0x10000000 }

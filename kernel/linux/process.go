@@ -1,0 +1,468 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/mach"
+	"portcullis.dev/trap"
+)
+
+// Process is a Linux process that is a task.
+type Process struct {
+	Task    *object.Task
+	PID     int
+	UID     int
+	GID     int
+	Path    string   // what Linux executes
+	Parent  *Process // nil for those that inherit from nobody
+	Started time.Time
+
+	kernel *Kernel
+	socket trap.Socket
+	flags  uint32
+	pidfd  *os.File
+	mapped sync.RWMutex // held while area is used, other than by listen
+	area   *trap.Memory
+	stops  stops
+
+	dying    atomic.Bool   // it violated a restriction, or crashed
+	finished chan struct{} // closed when the process has hung up or ended
+
+	mu    sync.Mutex
+	gone  bool
+	next  uint32
+	lanes map[uint32]*lane
+	work  sync.WaitGroup // lanes
+}
+
+// Name returns the name of the program.
+func (p *Process) Name() string { return filepath.Base(p.Path) }
+
+// Threads returns the Linux thread ids of the threads that are Mach threads.
+func (p *Process) Threads() map[int]*object.Thread {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[int]*object.Thread, len(p.lanes))
+	for _, l := range p.lanes {
+		all[l.tid] = l.thread
+	}
+	return all
+}
+
+// attach speaks with a new connection until it ends.
+func (k *Kernel) attach(conn *net.UnixConn) {
+	s := trap.Socket{Conn: conn}
+	conn.SetReadDeadline(time.Now().Add(helloTime))
+	var hello trap.Packet
+	f, err := s.Receive(&hello)
+	if f != nil {
+		f.Close()
+	}
+	if err != nil || hello.Kind != trap.Hello {
+		k.log.Warn("a connection that does not say hello", "error", err)
+		return
+	}
+	conn.SetReadDeadline(time.Time{})
+	p, errno, err := k.admit(s, &hello)
+	if err != nil {
+		answer := trap.Packet{Kind: trap.Hello, A: uint32(errno)}
+		answer.SetText(err.Error())
+		s.Send(&answer, nil)
+		k.log.Warn("a process cannot be a task", "error", err)
+		return
+	}
+	defer p.end()
+	err = p.socket.Send(&trap.Packet{Kind: trap.Hello}, p.area.File)
+	p.area.CloseFile()
+	if err == nil {
+		if k.config.Started != nil {
+			k.config.Started(p)
+		}
+		err = p.listen()
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		k.log.Debug("a process has hung up", "pid", p.PID, "reason", err)
+	}
+}
+
+// admit makes the process at the other end of the socket a task.
+func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno, error) {
+	if hello.A != trap.Version {
+		return nil, unix.EPROTONOSUPPORT, fmt.Errorf("the program speaks version %d, the kernel %d: build it anew",
+			hello.A, trap.Version)
+	}
+	cred, pidfd, err := peerOf(s.Conn)
+	if err != nil {
+		return nil, unix.ESRCH, err
+	}
+	p := &Process{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid), Started: time.Now(), kernel: k, socket: s,
+		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{}, finished: make(chan struct{})}
+	abandon := func(errno unix.Errno, err error) (*Process, unix.Errno, error) {
+		if p.area != nil {
+			p.area.Close()
+		}
+		pidfd.Close()
+		return nil, errno, err
+	}
+	if p.Path, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID)); err != nil {
+		return abandon(unix.EACCES, fmt.Errorf("cannot tell what program process %d runs: %w", p.PID, err))
+	}
+	p.Path = strings.TrimSuffix(p.Path, " (deleted)")
+	prog := &Program{PID: p.PID, UID: p.UID, GID: p.GID, Path: p.Path}
+	if hello.Token != (trap.Token{}) {
+		f := k.takeFork(hello.Token)
+		if f == nil {
+			return abandon(unix.EPERM, fmt.Errorf("process %d shows a token that is not good", p.PID))
+		}
+		prog.Parent, prog.Forked = f.parent, f.parent.Path == p.Path
+	} else {
+		prog.Parent = k.ancestor(p.PID)
+	}
+	p.Parent = prog.Parent
+	known, err := k.config.Admit(prog)
+	if err != nil {
+		return abandon(unix.EACCES, err)
+	}
+	if p.area, err = trap.NewMemory("area", trap.AreaSize); err != nil {
+		return abandon(unix.ENOMEM, err)
+	}
+	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k},
+		Identity: ipc.Identity{Security: [2]uint32{cred.Uid, cred.Gid}, Audit: mach.AuditToken{cred.Uid, cred.Uid, cred.Gid,
+			cred.Uid, cred.Gid, uint32(cred.Pid), 0, k.version.Add(1)}}}
+	if p.Parent != nil {
+		c.Parent = p.Parent.Task
+	}
+	// A process that has just replaced its program has hung up with the old one, but we may not have heard yet.
+	for wait := time.Millisecond; ; wait *= 2 {
+		if p.Task, err = k.NewTask(c); err == nil {
+			break
+		}
+		if wait > time.Second {
+			return abandon(unix.EBUSY, fmt.Errorf("process %d is a task already", p.PID))
+		}
+		time.Sleep(wait)
+	}
+	p.Task.Owner = p
+	k.mu.Lock()
+	closed := k.closed
+	if !closed {
+		k.processes[p.PID] = p
+	}
+	k.mu.Unlock()
+	if closed {
+		p.Task.Terminate()
+		return abandon(unix.ESHUTDOWN, errors.New("the kernel is shutting down"))
+	}
+	k.wait.Go(p.watch)
+	return p, 0, nil
+}
+
+// peerOf asks Linux who is at the other end.
+func peerOf(conn *net.UnixConn) (*unix.Ucred, *os.File, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	var cred *unix.Ucred
+	fd := -1
+	var fault error
+	if err := raw.Control(func(s uintptr) {
+		if cred, fault = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED); fault != nil {
+			return
+		}
+		if cred.Pid <= 0 || cred.Pid > math.MaxInt32 {
+			fault = errors.New("the process is in a name space of process ids that the kernel does not see")
+			return
+		}
+		if fd, fault = unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_PEERPIDFD); fault != nil {
+			fd, fault = unix.PidfdOpen(int(cred.Pid), 0) // before Linux 6.5
+		}
+	}); err != nil {
+		return nil, nil, err
+	}
+	if fault != nil {
+		return nil, nil, fmt.Errorf("cannot tell who connects: %w", fault)
+	}
+	unix.CloseOnExec(fd)
+	unix.SetNonblock(fd, true)
+	return cred, os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
+// ancestor returns the nearest ancestor of a process that is a task.
+func (k *Kernel) ancestor(pid int) *Process {
+	for range 64 {
+		parent, ok := parentOf(pid)
+		if !ok || parent <= 1 {
+			return nil
+		}
+		if p := k.Find(parent); p != nil {
+			return p
+		}
+		pid = parent
+	}
+	return nil
+}
+
+// parentOf reads the parent's process id.
+func parentOf(pid int) (int, bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, false
+	}
+	// The name of the program is in parentheses and may hold anything.
+	_, rest, ok := strings.Cut(string(b[max(0, strings.LastIndexByte(string(b), ')')):]), ") ")
+	var state string
+	var ppid int
+	if !ok {
+		return 0, false
+	}
+	if _, err := fmt.Sscan(rest, &state, &ppid); err != nil {
+		return 0, false
+	}
+	return ppid, true
+}
+
+// watch waits for the end of the process, which the socket does not tell if somebody else holds it.
+func (p *Process) watch() {
+	defer p.pidfd.Close()
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return
+	}
+	go func() {
+		<-p.finished
+		p.pidfd.SetReadDeadline(time.Unix(1, 0))
+	}()
+	raw.Read(func(fd uintptr) bool {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, _ := unix.Poll(poll, 0)
+		return n > 0
+	})
+	p.socket.Conn.Close()
+}
+
+// alive says that the process has not ended.
+func (p *Process) alive() bool { return p.signal(0) == nil }
+
+// signal sends a signal to the process, and never to another that has its id.
+func (p *Process) signal(s unix.Signal) error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var fault error
+	if err := raw.Control(func(fd uintptr) { fault = unix.PidfdSendSignal(int(fd), s, nil, 0) }); err != nil {
+		return err
+	}
+	return fault
+}
+
+// Kill ends the process.
+func (p *Process) Kill() { p.signal(unix.SIGKILL) }
+
+// misbehaves ends a process that does not keep to the protocol.
+func (p *Process) misbehaves(how string) {
+	p.kernel.log.Warn("a process is ended", "pid", p.PID, "program", p.Path, "why", how)
+	p.Kill()
+	p.socket.Conn.Close()
+}
+
+// listen answers the packets of the process.
+func (p *Process) listen() error {
+	var in trap.Packet
+	for {
+		f, err := p.socket.Receive(&in)
+		if err != nil {
+			if errors.Is(err, trap.ErrPacket) {
+				p.misbehaves(err.Error())
+			}
+			return err
+		}
+		if in.Kind == trap.Give {
+			err = p.give(&in, f)
+			f = nil
+		} else {
+			err = p.packet(&in)
+		}
+		if f != nil {
+			f.Close()
+		}
+		if err != nil {
+			p.misbehaves(err.Error())
+			return err
+		}
+	}
+}
+
+// packet answers one packet other than Give. An error ends the process.
+func (p *Process) packet(in *trap.Packet) error {
+	out := trap.Packet{Kind: in.Kind}
+	refuse := func(errno unix.Errno, err error) error {
+		out.A = uint32(errno)
+		out.SetText(err.Error())
+		return p.socket.Send(&out, nil)
+	}
+	switch in.Kind {
+	case trap.Doorbell:
+		if l := p.lane(in.A); l != nil {
+			l.ring()
+		}
+		return nil
+	case trap.Interrupt:
+		if l := p.lane(in.A); l != nil {
+			l.thread.IPC.Interrupt()
+		}
+		return nil
+	case trap.Fault:
+		return p.fault(in.A)
+	case trap.Lane:
+		l, err := p.newLane(int(in.A))
+		if err != nil {
+			return refuse(unix.EAGAIN, err)
+		}
+		out.B = l.index
+		err = p.socket.Send(&out, l.mem.File)
+		l.mem.CloseFile()
+		return err
+	case trap.Fork:
+		token, err := p.kernel.newFork(p)
+		if err != nil {
+			return refuse(unix.EAGAIN, err)
+		}
+		out.Token = token
+		return p.socket.Send(&out, nil)
+	case trap.Take:
+		l := p.lane(in.A)
+		var f *os.File
+		if l != nil {
+			f = l.bulk.takeOut(in.B)
+		}
+		if f == nil {
+			return refuse(unix.ENOENT, errors.New("there is no such memory to take"))
+		}
+		defer f.Close()
+		return p.socket.Send(&out, f)
+	case trap.Bye:
+		return net.ErrClosed
+	}
+	return fmt.Errorf("%w: kind %d", trap.ErrPacket, in.Kind)
+}
+
+func (p *Process) lane(index uint32) *lane {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lanes[index]
+}
+
+// give takes a memory file for a request that is about to come.
+func (p *Process) give(in *trap.Packet, f *os.File) error {
+	if f == nil {
+		return fmt.Errorf("%w: no memory is given", trap.ErrPacket)
+	}
+	l := p.lane(in.A)
+	if l == nil || in.B >= trap.OOLMax {
+		f.Close()
+		return fmt.Errorf("%w: memory is given for no lane", trap.ErrPacket)
+	}
+	l.bulk.putIn(in.B, f)
+	return nil
+}
+
+// newLane makes a thread of the process a Mach thread.
+func (p *Process) newLane(tid int) (*lane, error) {
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.PID, tid)); err != nil {
+		return nil, fmt.Errorf("process %d has no thread %d", p.PID, tid)
+	}
+	p.mu.Lock()
+	if len(p.lanes) >= maxLanes {
+		p.mu.Unlock()
+		return nil, fmt.Errorf("process %d has %d threads, the most there may be", p.PID, maxLanes)
+	}
+	p.mu.Unlock()
+	mem, err := trap.NewMemory("lane", trap.LaneSize)
+	if err != nil {
+		return nil, err
+	}
+	l := &lane{process: p, tid: tid, mem: mem, c: mem.Control(), bell: make(chan struct{}, 1)}
+	l.c.KernelState = trap.KernelAsleep
+	kind := object.PThread
+	if tid == p.PID {
+		kind = object.MainThread
+	}
+	th, kr := p.Task.NewThread(kind, nil, p.registers(tid))
+	if kr != 0 {
+		mem.Close()
+		return nil, fmt.Errorf("no thread can be made: %w", kr)
+	}
+	th.Owner = l
+	l.thread = th
+	l.bulk.init()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		th.Terminate()
+		mem.Close()
+		return nil, net.ErrClosed
+	}
+	l.index = p.next
+	p.next++
+	p.lanes[l.index] = l
+	p.work.Go(l.serve)
+	return l, nil
+}
+
+// laneDone frees what a lane had. Its goroutine calls it last.
+func (p *Process) laneDone(l *lane) {
+	p.mu.Lock()
+	delete(p.lanes, l.index)
+	p.mu.Unlock()
+	l.thread.Terminate()
+	l.bulk.close()
+	l.mem.Close()
+}
+
+// end ends the task.
+func (p *Process) end() {
+	k := p.kernel
+	p.mu.Lock()
+	p.gone = true
+	for _, l := range p.lanes {
+		l.end()
+	}
+	p.mu.Unlock()
+	close(p.finished)
+	p.stops.abandon()
+	p.Task.Terminate()
+	p.work.Wait()
+	p.socket.Conn.Close()
+	p.mapped.Lock()
+	p.area.Close()
+	p.mapped.Unlock()
+	k.mu.Lock()
+	if k.processes[p.PID] == p {
+		delete(k.processes, p.PID)
+	}
+	for t, f := range k.forks {
+		if f.parent == p && time.Since(f.made) > time.Second {
+			delete(k.forks, t)
+		}
+	}
+	k.mu.Unlock()
+	if k.config.Ended != nil {
+		k.config.Ended(p)
+	}
+}

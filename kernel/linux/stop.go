@@ -1,0 +1,299 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"portcullis.dev/trap"
+)
+
+// stopTime is how long threads may take to stop. A thread that blocks the signal does not.
+const stopTime = 500 * time.Millisecond
+
+// stopSignal is the signal that stops a thread (PT_SIGNAL); SIGRTMAX is 64.
+const stopSignal = unix.Signal(64 - trap.SignalOffset)
+
+var errNotStopped = errors.New("the thread does not stop")
+
+// stops are the threads of a process that stand in a signal handler and wait for the kernel.
+type stops struct {
+	mu      sync.Mutex
+	waiting map[int]chan *Stopped // by thread id: who wants it stopped
+	closed  bool
+}
+
+// Stopped is a thread that stands in a signal handler.
+type Stopped struct {
+	TID    int
+	Record trap.Record // a copy, which the thread cannot change
+
+	process *Process
+	index   int
+	once    sync.Once
+}
+
+// fault takes a record that a thread has filled in. An error ends the process.
+func (p *Process) fault(index uint32) error {
+	if index >= trap.AreaRecords {
+		return fmt.Errorf("%w: record %d", trap.ErrPacket, index)
+	}
+	r := &p.area.Area().Records[index]
+	if atomic.LoadUint32(&r.State) != trap.RecordStopped {
+		return fmt.Errorf("%w: record %d is not filled in", trap.ErrPacket, index)
+	}
+	s := &Stopped{TID: int(r.TID), Record: *r, process: p, index: int(index)}
+	if s.Record.Kind == trap.RecordFault {
+		p.work.Go(func() { p.deliver(s) })
+		return nil
+	}
+	p.stops.mu.Lock()
+	c := p.stops.waiting[s.TID]
+	delete(p.stops.waiting, s.TID)
+	p.stops.mu.Unlock()
+	if c == nil {
+		s.Resume() // too late, or of itself
+		return nil
+	}
+	c <- s
+	return nil
+}
+
+// abandon ends all waits; the process is gone.
+func (s *stops) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for tid, c := range s.waiting {
+		close(c)
+		delete(s.waiting, tid)
+	}
+}
+
+// request asks a thread to stop; the channel brings it, or is closed.
+func (p *Process) request(tid int) (chan *Stopped, error) {
+	if p.flags&trap.HelloRecords == 0 {
+		return nil, errNotStopped
+	}
+	c := make(chan *Stopped, 1)
+	p.stops.mu.Lock()
+	if p.stops.closed || p.stops.waiting[tid] != nil {
+		p.stops.mu.Unlock()
+		return nil, errNotStopped
+	}
+	if p.stops.waiting == nil {
+		p.stops.waiting = map[int]chan *Stopped{}
+	}
+	p.stops.waiting[tid] = c
+	p.stops.mu.Unlock()
+	if err := p.signalThread(tid); err != nil {
+		p.forget(tid, c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// forget ends a wait. A thread that stops all the same is sent on.
+func (p *Process) forget(tid int, c chan *Stopped) {
+	p.stops.mu.Lock()
+	if p.stops.waiting[tid] == c {
+		delete(p.stops.waiting, tid)
+	}
+	p.stops.mu.Unlock()
+	select {
+	case s := <-c:
+		if s != nil {
+			s.Resume()
+		}
+	default:
+	}
+}
+
+func (p *Process) signalThread(tid int) error {
+	if err := p.signal(0); err != nil {
+		return err
+	}
+	return unix.Tgkill(p.PID, tid, stopSignal)
+}
+
+// StopThread stops a thread and returns it with its registers.
+func (p *Process) StopThread(tid int) (*Stopped, error) {
+	c, err := p.request(tid)
+	if err != nil {
+		return nil, fmt.Errorf("stopping thread %d: %w", tid, err)
+	}
+	select {
+	case s := <-c:
+		if s != nil {
+			return s, nil
+		}
+	case <-time.After(stopTime):
+	}
+	p.forget(tid, c)
+	return nil, fmt.Errorf("stopping thread %d: %w", tid, errNotStopped)
+}
+
+// set gives the record back to the thread in a state.
+func (s *Stopped) set(state uint32) {
+	r := &s.process.area.Area().Records[s.index]
+	atomic.StoreUint32(&r.State, state)
+	trap.FutexWake(&r.State)
+}
+
+// Resume lets the thread go on where it was, with the registers in the record if Record.Changed says so.
+func (s *Stopped) Resume() { s.once.Do(func() { s.leave(trap.RecordResume) }) }
+
+// Default lets the thread do what its signal does without a handler.
+func (s *Stopped) Default() { s.once.Do(func() { s.leave(trap.RecordDefault) }) }
+
+func (s *Stopped) leave(state uint32) {
+	p := s.process
+	p.mapped.RLock()
+	defer p.mapped.RUnlock()
+	if p.area.B == nil {
+		return
+	}
+	if s.Record.Changed != 0 {
+		r := &p.area.Area().Records[s.index]
+		r.Registers, r.Floating, r.Changed = s.Record.Registers, s.Record.Floating, s.Record.Changed
+	}
+	s.set(state)
+}
+
+// Do lets the stopped thread do something to its process's memory. Bytes go in and come out by data, at most
+// trap.CommandData of them. It returns what PT_UPCALL_... of trap.h say.
+func (s *Stopped) Do(what trap.Upcall, args [4]uint64, data []byte) (uint64, error) {
+	p := s.process
+	p.mapped.RLock()
+	defer p.mapped.RUnlock()
+	if p.area.B == nil {
+		return 0, errNotStopped
+	}
+	r := &p.area.Area().Records[s.index]
+	shared := p.area.Data(s.index)
+	if what == trap.UpcallWrite {
+		copy(shared, data)
+	}
+	r.Command, r.Arguments, r.Result = what, args, 0
+	s.set(trap.RecordCommand)
+	for until := time.Now().Add(stopTime); atomic.LoadUint32(&r.State) == trap.RecordCommand; {
+		left := time.Until(until)
+		if left <= 0 || !p.alive() {
+			return 0, errNotStopped
+		}
+		trap.FutexWait(&r.State, trap.RecordCommand, min(left, 50*time.Millisecond))
+	}
+	if e := unix.Errno(r.Result); e != 0 {
+		return 0, e
+	}
+	if what == trap.UpcallRead {
+		copy(data, shared)
+	}
+	return r.Arguments[0], nil
+}
+
+// Stops are the threads of a process that is being looked at.
+type Stops struct {
+	Threads []*Stopped
+	process *Process
+}
+
+// Stop stops all threads of the process, or those given, as far as they can be stopped.
+func (p *Process) Stop(tids ...int) *Stops {
+	s := &Stops{process: p}
+	if len(tids) == 0 {
+		all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID))
+		for _, e := range all {
+			if tid, err := strconv.Atoi(e.Name()); err == nil && len(tids) < trap.AreaRecords {
+				tids = append(tids, tid)
+			}
+		}
+	}
+	waits := map[int]chan *Stopped{}
+	for _, tid := range tids {
+		if c, err := p.request(tid); err == nil {
+			waits[tid] = c
+		}
+	}
+	late := time.After(stopTime)
+	for tid, c := range waits {
+		select {
+		case t := <-c:
+			if t != nil {
+				s.Threads = append(s.Threads, t)
+			}
+		case <-late:
+			p.forget(tid, c)
+			late = time.After(0)
+		}
+	}
+	return s
+}
+
+// Release lets the threads go on.
+func (s *Stops) Release() {
+	if s == nil {
+		return
+	}
+	for _, t := range s.Threads {
+		t.Resume()
+	}
+}
+
+// ReadMemory reads the process's memory: from outside where Linux allows it, else by one of the stopped threads.
+func (s *Stops) ReadMemory(b []byte, addr uint64) (int, error) {
+	n, err := readMemory(s.process.PID, b, addr)
+	if err == nil || errors.Is(err, unix.EFAULT) || len(s.Threads) == 0 {
+		return n, err
+	}
+	for n < len(b) {
+		part := b[n:min(len(b), n+trap.CommandData)]
+		if _, err := s.Threads[0].Do(trap.UpcallRead, [4]uint64{addr + uint64(n), uint64(len(part))}, part); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+// readMemory is process_vm_readv.
+func readMemory(pid int, b []byte, addr uint64) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	local := []unix.Iovec{{Base: &b[0]}}
+	local[0].SetLen(len(b))
+	n, err := unix.ProcessVMReadv(pid, local, []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}, 0)
+	if err == nil && n < len(b) {
+		err = unix.EFAULT
+	}
+	return max(n, 0), err
+}
+
+// writeMemory is process_vm_writev.
+func writeMemory(pid int, b []byte, addr uint64) error {
+	if len(b) == 0 {
+		return nil
+	}
+	local := []unix.Iovec{{Base: &b[0]}}
+	local[0].SetLen(len(b))
+	n, err := unix.ProcessVMWritev(pid, local, []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}, 0)
+	if err == nil && n < len(b) {
+		err = unix.EFAULT
+	}
+	return err
+}
+
+// monotonic is CLOCK_MONOTONIC in nanoseconds.
+func monotonic() uint64 {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return uint64(ts.Nano())
+}

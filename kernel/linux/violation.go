@@ -1,0 +1,71 @@
+//go:build linux
+
+package linux
+
+import (
+	"time"
+
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+	"portcullis.dev/trap"
+)
+
+// Violation is a guard that a thread ran into.
+type Violation struct {
+	restrict.Violation
+	Process   *Process
+	TID       int
+	Backtrace []byte // as the thread itself tells it (PT_OP_BACKTRACE); nil if it was not asked
+	Stops     *Stops // the threads, stopped with their registers; nil unless the process is to die
+}
+
+// judge looks at what the call ran into; false if the thread does not return from it.
+func (l *lane) judge(kr mach.KernReturn) bool {
+	found := restrict.Of(l.thread.IPC).Return(kr)
+	if len(found) == 0 {
+		return true
+	}
+	p, k := l.process, l.process.kernel
+	for i := range found {
+		v := &Violation{Violation: found[i], Process: p, TID: l.tid}
+		if v.Fate != restrict.Killed {
+			if k.config.Violated != nil {
+				if p.flags&trap.HelloGo != 0 {
+					v.Backtrace = l.backtrace()
+				} else {
+					v.Stops = p.Stop(l.tid)
+				}
+				k.config.Violated(v)
+				v.Stops.Release()
+			}
+			continue
+		}
+		if !p.dying.CompareAndSwap(false, true) {
+			return false // another thread was first; its report is the report
+		}
+		if p.flags&trap.HelloGo != 0 {
+			v.Backtrace = l.backtrace()
+		}
+		if k.config.Violated != nil {
+			v.Stops = p.Stop()
+			k.config.Violated(v)
+		}
+		p.Kill()
+		return false
+	}
+	return true
+}
+
+// backtraceTime is how long a thread may take to tell its backtrace, and backtraceMax how much it may tell.
+const backtraceTime = 2 * time.Second
+
+// backtrace asks the thread where it is; nil if it does not say.
+func (l *lane) backtrace() []byte {
+	stop := time.AfterFunc(backtraceTime, l.end)
+	defer stop.Stop()
+	l.answer(trap.AnswerDying)
+	if !l.await() || !l.take() || l.request.op != trap.OpBacktrace {
+		return nil
+	}
+	return append([]byte(nil), l.in...)
+}

@@ -41,7 +41,6 @@ type lane struct {
 	placed  []placed // out-of-line memory on its way to the task
 	bulk    bulkBox
 	spin    spinner
-	told    []byte // backtrace that the thread sent
 }
 
 // request is a private copy of what the task asks for.

@@ -5,7 +5,6 @@ package linux
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,12 +85,12 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 		return
 	}
 	defer p.end()
+	if k.config.Started != nil {
+		k.config.Started(p)
+	}
 	err = p.socket.Send(&trap.Packet{Kind: trap.Hello}, p.area.File)
 	p.area.CloseFile()
 	if err == nil {
-		if k.config.Started != nil {
-			k.config.Started(p)
-		}
 		err = p.listen()
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -184,7 +183,7 @@ func peerOf(conn *net.UnixConn) (*unix.Ucred, *os.File, error) {
 		if cred, fault = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED); fault != nil {
 			return
 		}
-		if cred.Pid <= 0 || cred.Pid > math.MaxInt32 {
+		if cred.Pid <= 0 {
 			fault = errors.New("the process is in a name space of process ids that the kernel does not see")
 			return
 		}

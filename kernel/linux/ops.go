@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"golang.org/x/sys/unix"
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/mach"
@@ -362,23 +361,6 @@ func (l *lane) threadPort(tid int) mach.KernReturn {
 	// The thread library knows the name without a reference of its own.
 	p.Task.Space.Deallocate(l.thread.IPC, mach.Name(l.result[1]))
 	return 0
-}
-
-// upcall lets the thread do something to its own memory. It returns the errno, a value, and the bytes read.
-func (l *lane) upcall(what trap.Upcall, args [4]uint64, data []byte) (unix.Errno, uint64, []byte) {
-	c := l.c
-	copy(c.Result[1:], args[:])
-	c.OutSize = uint32(copy(l.mem.Out(), data))
-	c.Upcall = what
-	l.answer(trap.AnswerUpcall)
-	if !l.await() || !l.take() {
-		return unix.ESRCH, 0, nil
-	}
-	if l.request.op != trap.OpUpcallDone {
-		l.process.misbehaves("it does not do what the kernel asks")
-		return unix.ESRCH, 0, nil
-	}
-	return unix.Errno(l.request.args[0]), l.request.args[1], l.in
 }
 
 // sendError says that a message call failed before or while it sent.

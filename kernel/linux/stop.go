@@ -277,20 +277,6 @@ func readMemory(pid int, b []byte, addr uint64) (int, error) {
 	return max(n, 0), err
 }
 
-// writeMemory is process_vm_writev.
-func writeMemory(pid int, b []byte, addr uint64) error {
-	if len(b) == 0 {
-		return nil
-	}
-	local := []unix.Iovec{{Base: &b[0]}}
-	local[0].SetLen(len(b))
-	n, err := unix.ProcessVMWritev(pid, local, []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}, 0)
-	if err == nil && n < len(b) {
-		err = unix.EFAULT
-	}
-	return err
-}
-
 // monotonic is CLOCK_MONOTONIC in nanoseconds.
 func monotonic() uint64 {
 	var ts unix.Timespec

@@ -44,15 +44,7 @@ func (c *Call) Reply(id int32, body []byte, items ...Item) {
 		}
 		return
 	}
-	m.id, m.size, m.complex = id, mach.HeaderSize+uint32(len(body)), len(items) > 0
-	m.body = append(m.body, body...)
-	m.desc = append(m.desc, items...)
-	if m.complex {
-		m.size += mach.BodySize
-	}
-	for i := range items {
-		m.size += uint32(items[i].Type.Size())
-	}
+	m.fill(id, body, items)
 	m.dest, m.destDisp = to, c.message.replyDisp
 	to.mu.Lock()
 	if !to.dead.Load() && !to.kernelOwned {

@@ -111,6 +111,9 @@ func (k *Kernel) notify(c *cleanup, to *Port, id int32, value uint32) {
 	if to.kernelOwned {
 		to.sendOnces--
 		to.mu.Unlock()
+		if a, ok := to.object.(*asker); ok {
+			a.put(&Answer{ID: id})
+		}
 		return
 	}
 	m := k.newMessageTo(to, messageCost)

@@ -7,6 +7,12 @@ import "portcullis.dev/mach"
 //
 // Source: XNU osfmk/ipc/ipc_object.c, ipc_object_copyout; osfmk/ipc/ipc_right.c, ipc_right_copyout.
 func (s *Space) copyout(c *cleanup, p *Port, disp mach.Disposition, immovable bool) (mach.Name, mach.KernReturn) {
+	if o, ok := p.object.(Substituter); ok && disp == mach.MoveSend {
+		if q := o.Substitute(p, s); q != nil {
+			c.right(p, disp)
+			p = q
+		}
+	}
 	s.mu.Lock()
 	name, kr := s.copyoutLocked(c, p, disp, immovable)
 	s.mu.Unlock()

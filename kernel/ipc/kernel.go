@@ -117,6 +117,14 @@ type Object interface {
 	NoSenders(p *Port, makeSendCount uint32)
 }
 
+// Substituter is an [Object] some of whose ports turn into others for some receivers.
+type Substituter interface {
+	// Substitute returns the send right that a space is given in place of one to p; nil if p will do. Nothing is locked.
+	//
+	// Source: XNU osfmk/kern/ipc_kobject.c, ipc_kobject_label_check.
+	Substitute(p *Port, to *Space) *Port
+}
+
 // NewObjectPort makes a port whose receiver is the kernel. It lives until [Port.Destroy].
 func (k *Kernel) NewObjectPort(typ mach.PortType, o Object) *Port {
 	p := k.newPort(typ, nil)

@@ -60,8 +60,26 @@ func (k *Kernel) newMessageTo(to *Port, cost int64) *Message {
 		return nil
 	}
 	m := k.newMessage(to.owner)
-	m.charged = cost
+	m.charged, m.sender = cost, kernelIdentity
 	return m
+}
+
+// kernelIdentity is what trailers say of the kernel: user 0, group 1.
+//
+// Source: XNU osfmk/mach/message.h, KERNEL_SECURITY_TOKEN_VALUE and KERNEL_AUDIT_TOKEN_VALUE.
+var kernelIdentity = Identity{Security: [2]uint32{0, 1}}
+
+// fill writes what the kernel has to say. The rights in items are in transit from here on.
+func (m *Message) fill(id int32, body []byte, items []Item) {
+	m.id, m.size, m.complex = id, mach.HeaderSize+uint32(len(body)), len(items) > 0
+	m.body = append(m.body, body...)
+	m.desc = append(m.desc, items...)
+	if m.complex {
+		m.size += mach.BodySize
+	}
+	for i := range items {
+		m.size += uint32(items[i].Type.Size())
+	}
 }
 
 // free gives back a message whose rights and memory are gone.

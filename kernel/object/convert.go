@@ -117,6 +117,7 @@ func (t *Task) makeSend(f Flavor) *ipc.Port {
 	}
 	if t.ports[f] == nil {
 		t.ports[f] = t.m.IPC.NewObjectPort(taskTypes[f], &t.port)
+		t.substitute = t.substitute || f == Read && !t.m.DeveloperMode()
 	}
 	return t.ports[f].MakeSend()
 }
@@ -139,6 +140,7 @@ func (th *Thread) makeSend(f Flavor) *ipc.Port {
 	}
 	if th.ports[f] == nil {
 		th.ports[f] = th.task.m.IPC.NewObjectPort(threadTypes[f], &th.port)
+		th.substitute = th.substitute || f == Read && !th.task.m.DeveloperMode()
 	}
 	return th.ports[f].MakeSend()
 }

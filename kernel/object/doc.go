@@ -24,10 +24,12 @@
 // # Locks
 //
 // Every object has a lock of its own for its own fields: Machine.mu, Task.mu, Thread.mu, Host.mu, Semaphore.mu,
-// timer.mu. No two of them are ever held at once. They come before all locks of kernel/ipc, whose order follows:
+// timer.mu. No two of them are ever held at once. Outside of them, two locks keep stopping and going on in turn:
+// Task.stops, and Thread.holds under it. They are held while [Runner] stops a thread or lets it go on. The others come before all locks of kernel/ipc, whose order follows:
 // Kernel.transit, Space.mu, Port.mu, PortSet.mu. Under them ports are made, and send rights made, copied and counted.
 // Nothing is given up under them, because giving up a right or a port may end in a call of NoSenders or PortDied, which
 // locks the object; nor does anything call out to a [Server], [Hooks] or [State], and a thread that sleeps has let go.
+// (The locks of stopping are the exception said above.)
 //
 // Return values and orders of checks are those of XNU (osfmk/kern/ipc_tt.c, ipc_host.c, host.c, task_ident.c,
 // sync_sema.c, mk_timer.c of 11417.101.15 and, where it differs, the newest public tree).

@@ -343,7 +343,7 @@ func TestThreadState(t *testing.T) {
 				(c.want != 0) {
 				t.Errorf("guards %+v", v)
 			}
-			words, kr := th.GetState(flavor)
+			words, kr := th.GetState(flavor, 2)
 			if set := kr == 0 && len(words) == 2; set != (c.want == 0) {
 				t.Errorf("state %v, %v", words, kr)
 			}
@@ -351,7 +351,7 @@ func TestThreadState(t *testing.T) {
 			if c.want == 0 {
 				th.Terminate()
 				w.want(th.ActSetState(by.th, flavor, nil), mach.KernTerminated)
-				_, kr = th.GetState(flavor)
+				_, kr = th.GetState(flavor, 2)
 				w.want(kr, mach.KernTerminated)
 			}
 			w.want((*object.Thread)(nil).SetState(by.th, flavor, nil), mach.KernInvalidArgument)

@@ -32,6 +32,7 @@ type Hooks struct {
 	SetSpecialPort    func(by, target *Task, which TaskPort) bool       // task_set_special_port
 	SetHostPort       func(by *Task, which HostPort) bool               // host_set_special_port
 	SetExceptionPorts func(by, target *Task, m mach.ExceptionMask) bool // target is nil for the host
+	SendException     func(target *Task, x mach.ExceptionType) bool     // the next level is asked then
 }
 
 // Config says what a machine is made of.

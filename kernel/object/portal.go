@@ -12,7 +12,10 @@ type portal struct {
 	of any
 }
 
-var _ restrict.Control = (*portal)(nil)
+var (
+	_ restrict.Control = (*portal)(nil)
+	_ ipc.Substituter  = (*portal)(nil)
+)
 
 // Serve hands a call to the machine's server. A call that nobody knows is answered as MIG's dispatch does: a reply
 // that says MIG_BAD_ID.
@@ -38,6 +41,37 @@ func (o *portal) NoSenders(p *ipc.Port, _ uint32) {
 	if n, ok := o.of.(interface{ noSenders(*ipc.Port) }); ok {
 		n.noSenders(p)
 	}
+}
+
+// Substitute implements [ipc.Substituter]: a read port that was made without Developer Mode turns into the control port
+// for the task that it lets one read, for the sake of exception handlers in the task itself.
+//
+// Source: XNU osfmk/kern/ipc_kobject.c, ipc_kobject_label_substitute_task_read and its sibling for threads;
+// osfmk/kern/ipc_tt.c, convert_task_to_port_with_flavor.
+func (o *portal) Substitute(p *ipc.Port, to *ipc.Space) *ipc.Port {
+	switch of := o.of.(type) {
+	case *Task:
+		if p.Type() == mach.PortTypeTaskRead && of.Space == to && of.substitutes() {
+			return of.makeSend(Control)
+		}
+	case *Thread:
+		if p.Type() == mach.PortTypeThreadRead && of.task.Space == to && of.substitutes() {
+			return of.makeSend(Control)
+		}
+	}
+	return nil
+}
+
+func (t *Task) substitutes() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.substitute
+}
+
+func (th *Thread) substitutes() bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.substitute
 }
 
 // ControlTask implements [restrict.Control].

@@ -20,10 +20,13 @@ type Task struct {
 	unique uint64 // never used again, as process ids are
 	port   portal
 	made   atomic.Int64 // objects that it made and that are not gone
+	spawn  Spawner
+	stops  stops
 
 	mu         sync.Mutex
 	life       life
 	ports      [taskFlavors]*ipc.Port
+	substitute bool                                  // its read port turns into its control port for itself
 	special    [TaskResourceNotifyPort + 1]*ipc.Port // send rights
 	registered [RegisterMax]*ipc.Port                // send rights
 	exceptions actions
@@ -49,6 +52,7 @@ type TaskConfig struct {
 	Identity ipc.Identity
 	Parent   *Task // special, registered and exception ports are inherited from it
 	Root     bool  // its host port is the host's privileged one
+	Spawn    Spawner
 }
 
 // NewTask makes a task without threads. The name of its own control port is there from the beginning: pinned, and
@@ -56,7 +60,7 @@ type TaskConfig struct {
 //
 // Source: XNU osfmk/kern/ipc_tt.c, ipc_task_init and ipc_task_copyout_control_port.
 func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
-	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID}
+	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn}
 	t.port = portal{m, t}
 	if err := m.enroll(t); err != nil {
 		return nil, err
@@ -166,11 +170,8 @@ func (t *Task) Threads(caller *Task, f Flavor) ([]*ipc.Port, mach.KernReturn) {
 		t.mu.Unlock()
 		return nil, mach.KernFailure
 	}
-	all := make([]*Thread, 0, len(t.threads))
-	for th := range t.threads {
-		all = append(all, th)
-	}
 	t.mu.Unlock()
+	all := t.allThreads()
 	rights := make([]*ipc.Port, 0, len(all))
 	for _, th := range all {
 		if p := th.ThreadPort(caller, f); p != nil {

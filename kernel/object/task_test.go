@@ -311,7 +311,7 @@ func TestProcessIDs(t *testing.T) {
 	if th.ID() == p.th.ID() || th.Task() != p.Task {
 		t.Error("threads are not told apart")
 	}
-	_, kr = th.GetState(1)
+	_, kr = th.GetState(1, 2)
 	w.want(kr, mach.KernInvalidArgument) // nobody keeps its registers
 	w.end()
 }

@@ -87,7 +87,7 @@ func (t *Task) Corpse() (*ipc.Port, mach.KernReturn) {
 	t.life = corpse
 	e := t.vacate()
 	e.ports = append(e.ports, t.ports[Control], t.ports[Read], t.ports[Inspect])
-	t.ports[Read], t.ports[Inspect] = nil, nil
+	t.ports[Read], t.ports[Inspect], t.substitute = nil, nil, false
 	t.ports[Control] = t.m.IPC.NewObjectPort(taskTypes[Control], &t.port)
 	right := t.ports[Control].MakeSend()
 	t.mu.Unlock()

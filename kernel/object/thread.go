@@ -18,14 +18,6 @@ const (
 	RawThread                    // by thread_create: not pinned
 )
 
-// State is a thread's registers. Its methods are called with nothing locked, by several threads at once, and may block.
-type State interface {
-	// Get returns a flavor's words.
-	Get(flavor uint32) ([]uint32, mach.KernReturn)
-	// Set replaces them.
-	Set(flavor uint32, words []uint32) mach.KernReturn
-}
-
 // Thread is a thread of a task.
 type Thread struct {
 	IPC   *ipc.Thread // to make calls with
@@ -33,14 +25,18 @@ type Thread struct {
 
 	task  *Task
 	id    uint64
+	kind  ThreadKind
 	port  portal
 	state State
 
 	inException atomic.Bool
+	aborted     atomic.Bool // thread_abort came while it was in an exception
+	holds       holds
 
 	mu         sync.Mutex
 	active     bool
 	ports      [threadFlavors]*ipc.Port
+	substitute bool      // its read port turns into its control port for its own task
 	self       *ipc.Port // send right to what THREAD_KERNEL_PORT is instead of the control port; nil if it is that
 	exceptions *actions  // made when first needed
 }
@@ -50,13 +46,20 @@ type Thread struct {
 // Source: XNU osfmk/kern/ipc_tt.c, ipc_thread_init and ipc_thread_set_immovable_pinned; bsd/kern/bsd_stubs and
 // osfmk/kern/ipc_tt.c for threads of the thread library, whose port is copied out pinned.
 func (t *Task) NewThread(kind ThreadKind, p ipc.Parker, state State) (*Thread, mach.KernReturn) {
+	return t.newThread(kind, p, state, 0)
+}
+
+// newThread makes a thread that has been suspended some times already, and does not run then.
+func (t *Task) newThread(kind ThreadKind, p ipc.Parker, state State, suspended int) (*Thread, mach.KernReturn) {
 	if t == nil {
 		return nil, mach.KernInvalidArgument
 	}
 	if !t.charge() {
 		return nil, mach.KernResourceShortage
 	}
-	th := &Thread{IPC: restrict.NewThread(t.Space, p), task: t, id: t.m.threads.Add(1), state: state, active: true}
+	th := &Thread{IPC: restrict.NewThread(t.Space, p), task: t, id: t.m.threads.Add(1),
+		kind: kind, state: state, active: true}
+	th.holds.user, th.holds.count = suspended, min(suspended, 1)
 	th.port = portal{t.m, th}
 	restrict.Of(th.IPC).Owner = th
 	t.mu.Lock()
@@ -71,6 +74,7 @@ func (t *Task) NewThread(kind ThreadKind, p ipc.Parker, state State) (*Thread, m
 	t.threads[th] = struct{}{}
 	t.m.live.threads.Add(1)
 	t.mu.Unlock()
+	t.holdNew(th)
 	if kind != RawThread {
 		if right := th.makeSend(Control); right != nil {
 			t.Space.InsertSend(right, true)
@@ -119,6 +123,9 @@ func (th *Thread) Terminate() mach.KernReturn {
 	delete(t.threads, th)
 	t.mu.Unlock()
 	th.IPC.Kill()
+	if r, ok := th.state.(Runner); ok {
+		r.End()
+	}
 	if ports[Control] != nil {
 		t.Space.Unpin(ports[Control])
 	}
@@ -134,50 +141,6 @@ func (th *Thread) Terminate() mach.KernReturn {
 	t.made.Add(-1)
 	t.m.live.threads.Add(-1)
 	return 0
-}
-
-// SetInException notes that the thread has begun or ended to wait for the answer to a Mach exception.
-func (th *Thread) SetInException(in bool) { th.inException.Store(in) }
-
-// GetState is thread_get_state.
-func (th *Thread) GetState(flavor uint32) ([]uint32, mach.KernReturn) {
-	switch {
-	case th == nil:
-		return nil, mach.KernInvalidArgument
-	case !th.isActive():
-		return nil, mach.KernTerminated
-	case th.state == nil:
-		return nil, mach.KernInvalidArgument
-	}
-	return th.state.Get(flavor)
-}
-
-// SetState is thread_set_state, called by a thread: the restrictions have their say, whoever's thread it is.
-//
-// Source: XNU osfmk/kern/thread_act.c, thread_set_state_from_user.
-func (th *Thread) SetState(by *Thread, flavor uint32, words []uint32) mach.KernReturn {
-	if th == nil {
-		return mach.KernInvalidArgument
-	}
-	kr := th.task.m.Restrict.SetThreadState(by.IPC, &restrict.SetThreadState{Target: th.task.Restrict,
-		InException: th.inException.Load(), FromUser: true, Flavor: flavor, CPU: th.task.m.cpu})
-	switch {
-	case kr != 0:
-		return kr
-	case !th.isActive():
-		return mach.KernTerminated
-	case th.state == nil:
-		return mach.KernInvalidArgument
-	}
-	return th.state.Set(flavor, words)
-}
-
-// ActSetState is act_set_state: [Thread.SetState] for another thread than the caller's.
-func (th *Thread) ActSetState(by *Thread, flavor uint32, words []uint32) mach.KernReturn {
-	if th == nil || th == by {
-		return mach.KernInvalidArgument
-	}
-	return th.SetState(by, flavor, words)
 }
 
 func (th *Thread) isActive() bool {

@@ -1,0 +1,86 @@
+package object
+
+import (
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+)
+
+// Level says whose handler an exception is offered to.
+type Level uint8
+
+const (
+	ThreadLevel Level = iota
+	TaskLevel
+	HostLevel
+	Levels
+)
+
+// String returns "thread", "task" or "host".
+func (l Level) String() string { return [...]string{"thread", "task", "host"}[l] }
+
+// Handler is where an exception goes.
+type Handler struct {
+	Port     *ipc.Port // send right
+	Behavior mach.ExceptionBehavior
+	Flavor   uint32
+	Hardened bool // of the registers in an answer only the program counter counts
+}
+
+// Handler returns where an exception of the thread goes at a level. ok is false if it goes nowhere: no port is set, or
+// it is dead, or a policy module refuses.
+//
+// Source: XNU osfmk/kern/exception.c, exception_deliver.
+func (th *Thread) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
+	m := th.task.m
+	from := [...]excepting{th, th.task, m.Host}[l]
+	from.withActions(false, func(all *actions) {
+		a := &all[x]
+		h = Handler{a.port.CopySend(), a.behavior, a.flavor, a.hardened}
+	})
+	switch {
+	case h.Port == nil || h.Port == ipc.DeadRight():
+		return Handler{}, false
+	case m.hooks.SendException != nil && m.hooks.SendException(th.task, x):
+		release(h.Port)
+		return Handler{}, false
+	}
+	return h, true
+}
+
+// SetInException notes that the thread has begun or ended to wait for the answer to a Mach exception.
+func (th *Thread) SetInException(in bool) {
+	if !in {
+		th.aborted.Store(false)
+	}
+	th.inException.Store(in)
+}
+
+// Aborted says that [Thread.Abort] came since the thread is in the exception.
+func (th *Thread) Aborted() bool { return th.aborted.Load() }
+
+// Active says that the thread has not ended. The answer may be stale at once, but the end is final.
+func (th *Thread) Active() bool { return th.isActive() }
+
+// Registers returns the registers of a thread that the kernel is serving, for whoever serves it; nil if nobody keeps
+// them.
+func (th *Thread) Registers() State { return th.state }
+
+// SetStateAnswered sets registers that came in the answer to the thread's exception. from is who answered: the space
+// and the process id that its messages carry. The restrictions take down what they think of it and let it pass.
+//
+// Source: XNU osfmk/kern/thread_act.c, thread_setstatus_from_user and thread_set_state_allowed.
+func (th *Thread) SetStateAnswered(from *ipc.Space, pid int32, flavor uint32, words []uint32) mach.KernReturn {
+	if th.state == nil {
+		return mach.KernInvalidArgument
+	}
+	a := restrict.SetThreadState{Target: th.task.Restrict, InException: true, ReplierPID: pid, Flavor: flavor,
+		CPU: th.task.m.cpu}
+	if from != nil {
+		a.Replier = restrict.TaskOf(from)
+	}
+	if kr := th.task.m.Restrict.SetThreadState(th.IPC, &a); kr != 0 {
+		return kr
+	}
+	return th.state.Set(flavor, words)
+}

@@ -6,8 +6,8 @@ import (
 	"portcullis.dev/mach"
 )
 
-// Answer is the message that came back to a question of the kernel's ([Thread.Ask]). Its rights and memory are the
-// caller's.
+// Answer is the message that came back to a question of the kernel's ([Thread.Ask]). Its rights are the caller's;
+// memory that came along is not kept.
 type Answer struct {
 	ID               int32 // of the message; mach.NotifySendOnce if the right to answer went unused
 	Complex          bool
@@ -17,16 +17,6 @@ type Answer struct {
 	Body             []byte
 	From             *Space // of the thread that answered; nil if the kernel did
 	Sender           Identity
-}
-
-// Destroy gives up what the answer brought.
-func (a *Answer) Destroy(k *Kernel) {
-	var c cleanup
-	c.right(a.Reply, a.ReplyDisposition)
-	m := Message{desc: a.Items}
-	m.destroyBody(&c)
-	a.Reply, a.Items = nil, nil
-	c.run(k)
 }
 
 // Ask sends a message of the kernel's to a port, to which the caller holds a send right and keeps it, and waits for the
@@ -117,8 +107,14 @@ func (a *asker) Serve(t *Thread, c *Call) {
 	m := c.message
 	answer := &Answer{ID: c.ID, Complex: m.complex, Reply: m.reply, ReplyDisposition: m.replyDisp,
 		Items: append([]Item(nil), c.Items...), Body: append([]byte(nil), c.Body...), From: t.space, Sender: c.Sender}
+	for i := range answer.Items {
+		answer.Items[i].Data = nil
+	}
 	if a.put(answer) {
-		m.reply, m.desc = nil, m.desc[:0]
+		m.reply = nil
+		for i := range m.desc {
+			m.desc[i].Port, m.desc[i].Ports = nil, nil
+		}
 	}
 }
 

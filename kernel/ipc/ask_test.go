@@ -88,7 +88,8 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%v: %+v", q.kr, a)
 	}
 	q.server.want(q.server.t.Msg2(send), mach.SendInvalidDest) // the right is used up
-	a.Destroy(q.k)
+	a.Reply.Release(a.ReplyDisposition)
+	a.Items[0].Port.Release(a.Items[0].Disposition)
 	extra.Destroy()
 	q.end()
 }

@@ -65,11 +65,7 @@ func (p *Port) MakeSend() *Port {
 }
 
 // ReleaseSend destroys a send right that is in no space.
-func (p *Port) ReleaseSend() {
-	var c cleanup
-	c.right(p, mach.MoveSend)
-	c.run(p.kernel)
-}
+func (p *Port) ReleaseSend() { p.Release(mach.MoveSend) }
 
 // InsertSend puts a send right, made by [Port.MakeSend], into the space. A pinned one is there to stay: its last
 // reference cannot be given up while the port lives.

@@ -19,6 +19,16 @@ func (p *Port) CopySend() *Port {
 	return p
 }
 
+// Release destroys a right that is in no space; d is a MOVE form and says which. A nil port is none.
+func (p *Port) Release(d mach.Disposition) {
+	if !p.valid() {
+		return
+	}
+	var c cleanup
+	c.right(p, d)
+	c.run(p.kernel)
+}
+
 // DeadRight returns the right to a port that is dead (MACH_PORT_DEAD, IP_DEAD).
 func DeadRight() *Port { return deadPort }
 

@@ -15,7 +15,7 @@ func (m *Machine) TaskOf(caller *Task, p *ipc.Port, f Flavor) *Task {
 	switch {
 	case t == nil || f > Read:
 		return t
-	case f == Control && t.isCorpse():
+	case f == Control && t.IsCorpse():
 		return nil
 	case m.judge(caller, t, f, false) != 0:
 		return nil
@@ -82,7 +82,7 @@ func (m *Machine) judge(caller, victim *Task, f Flavor, out bool) mach.KernRetur
 	switch {
 	case victim == nil:
 		return mach.KernInvalidSecurity
-	case !m.DeveloperMode() && caller != victim && f == Control && !victim.isCorpse():
+	case !m.DeveloperMode() && caller != victim && f == Control && !victim.IsCorpse():
 		return mach.KernInvalidSecurity
 	case caller == m.Kernel || caller == victim:
 		return 0

@@ -102,6 +102,9 @@ func New(c Config) *Machine {
 // SetDeveloperMode turns Developer Mode on or off.
 func (m *Machine) SetDeveloperMode(on bool) { m.developer.Store(on) }
 
+// CPU returns whose thread-state flavors the machine knows: "arm64" or "x86_64".
+func (m *Machine) CPU() string { return m.cpu }
+
 // DeveloperMode says whether Developer Mode is on.
 func (m *Machine) DeveloperMode() bool { return m.developer.Load() }
 

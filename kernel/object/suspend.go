@@ -184,12 +184,6 @@ func (t *Task) stop(f func(*stops) mach.KernReturn) mach.KernReturn {
 	return f(&t.stops)
 }
 
-func (t *Task) lifeNow() life {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.life
-}
-
 func (t *Task) allThreads() []*Thread {
 	t.mu.Lock()
 	defer t.mu.Unlock()

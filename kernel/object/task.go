@@ -104,16 +104,15 @@ func (t *Task) PID() int32 { return t.pid }
 
 func (t *Task) platform() bool { return t.Restrict.Policy&restrict.Platform != 0 }
 
-func (t *Task) isCorpse() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.life == corpse
-}
+// IsCorpse says that nothing but a corpse is left of the task.
+func (t *Task) IsCorpse() bool { return t.lifeNow() == corpse }
 
-func (t *Task) gone() bool {
+func (t *Task) gone() bool { return t.lifeNow() == dead }
+
+func (t *Task) lifeNow() life {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.life == dead
+	return t.life
 }
 
 // charge counts an object that the task makes; false if it has too many.

@@ -28,12 +28,13 @@ type Fate uint8
 
 const (
 	Unseen   Fate = iota // nothing is said
-	Reported             // a simulated crash report; the task lives
-	Killed
+	Offered              // handlers of EXC_GUARD are asked; the task lives
+	Reported             // and, unless one of them handles it, a simulated crash report
+	Killed               // handlers are asked in Developer Mode alone, and do not save the task
 )
 
-// String returns "unseen", "reported" or "killed".
-func (f Fate) String() string { return [...]string{"unseen", "reported", "killed"}[f] }
+// String returns "unseen", "offered", "reported" or "killed".
+func (f Fate) String() string { return [...]string{"unseen", "offered", "reported", "killed"}[f] }
 
 // Violation is a guard that was raised, as it stands in a crash report.
 type Violation struct {
@@ -131,7 +132,7 @@ func (t *Task) answer(c rules.Class) Fate {
 		case b&(MPFatal|MPCorpse) != 0:
 			return Reported
 		}
-		return Unseen
+		return Offered
 	}
 }
 

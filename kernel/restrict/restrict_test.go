@@ -257,7 +257,7 @@ func TestOneSlot(t *testing.T) {
 		{0x50, []ipc.Guard{optional, soft2}, optional, restrict.Reported},
 		{0x90, []ipc.Guard{soft1, soft2}, soft1, restrict.Reported},
 		{0, []ipc.Guard{optional, soft2}, 0, restrict.Unseen},
-		{0x10, []ipc.Guard{optional}, 0, restrict.Unseen},
+		{0x10, []ipc.Guard{optional}, optional, restrict.Offered},
 		{0x90, nil, 0, restrict.Unseen},
 	} {
 		w := newWorld(t, restrict.Default)

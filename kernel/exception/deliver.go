@@ -1,0 +1,150 @@
+package exception
+
+import (
+	"portcullis.dev/defs/exc"
+	"portcullis.dev/defs/machexc"
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/mach"
+	"portcullis.dev/mach/state"
+)
+
+// message is an exception on its way to one handler.
+type message struct {
+	caller
+	to     *object.Handler
+	x      Exception
+	kind   int32
+	code   []int64 // with MACH_EXCEPTION_CODES
+	code32 []int32 // without: the lower halves
+}
+
+// deliver asks one handler. aborted says that thread_abort ended the wait.
+//
+// Source: exception_deliver.
+func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
+	m := &message{caller: caller{th: th}, to: h, x: x, kind: int32(x.Type)}
+	if h.Behavior&mach.MachExceptionCodes != 0 {
+		m.code = []int64{x.Code, x.Subcode}
+	} else {
+		m.code32 = []int32{int32(x.Code), int32(x.Subcode)}
+	}
+	th.SetInException(true)
+	defer func() {
+		aborted = th.Aborted()
+		th.SetInException(false)
+	}()
+	switch h.Behavior.Base() {
+	case mach.ExceptionDefault:
+		return m.raise(), false
+	case mach.ExceptionState:
+		return m.raiseState(), false
+	case mach.ExceptionStateIdentity:
+		return m.raiseStateIdentity(), false
+	case mach.ExceptionIdentityProtected:
+		return m.raiseProtected(), false
+	case mach.ExceptionStateIdentityProtected:
+		return m.raiseStateProtected(), false
+	}
+	return mach.KernFailure, false
+}
+
+// identity makes the ports of thread and task that the handler is shown. Control ports are shown in Developer Mode, and
+// of corpses.
+func (m *message) identity() (thread, task *ipc.Port, f object.Flavor) {
+	t := m.th.Task()
+	f = object.Read
+	if t.Machine().DeveloperMode() || t.IsCorpse() {
+		f = object.Control
+	}
+	return m.th.ThreadPort(t, f), t.TaskPort(t, f), f
+}
+
+// token makes an identity token of the task.
+func (m *message) token() (*ipc.Port, mach.KernReturn) {
+	t := m.th.Task()
+	if m.code == nil {
+		return nil, mach.KernFailure // there is no such message with short codes
+	}
+	return t.CreateToken(t)
+}
+
+func (m *message) raise() mach.KernReturn {
+	thread, task, _ := m.identity()
+	defer release(thread, task)
+	if m.code == nil {
+		return exc.ExceptionRaise(m, m.to.Port, thread, task, m.kind, m.code32)
+	}
+	return machexc.MachExceptionRaise(m, m.to.Port, thread, task, m.kind, m.code)
+}
+
+func (m *message) raiseState() mach.KernReturn {
+	return m.withState(func(f int32, old []uint32) (int32, []uint32, mach.KernReturn) {
+		if m.code == nil {
+			return exc.ExceptionRaiseState(m, m.to.Port, m.kind, m.code32, f, old)
+		}
+		return machexc.MachExceptionRaiseState(m, m.to.Port, m.kind, m.code, f, old)
+	}, true)
+}
+
+func (m *message) raiseStateIdentity() mach.KernReturn {
+	thread, task, shown := m.identity()
+	defer release(thread, task)
+	return m.withState(func(f int32, old []uint32) (int32, []uint32, mach.KernReturn) {
+		if m.code == nil {
+			return exc.ExceptionRaiseStateIdentity(m, m.to.Port, thread, task, m.kind, m.code32, f, old)
+		}
+		return machexc.MachExceptionRaiseStateIdentity(m, m.to.Port, thread, task, m.kind, m.code, f, old)
+	}, shown == object.Control)
+}
+
+func (m *message) raiseProtected() mach.KernReturn {
+	token, kr := m.token()
+	if kr != 0 {
+		return kr
+	}
+	defer release(token)
+	return machexc.MachExceptionRaiseIdentityProtected(m, m.to.Port, m.th.ID(), token, m.kind, m.code)
+}
+
+func (m *message) raiseStateProtected() mach.KernReturn {
+	token, kr := m.token()
+	if kr != 0 {
+		return kr
+	}
+	defer release(token)
+	return m.withState(func(f int32, old []uint32) (int32, []uint32, mach.KernReturn) {
+		return machexc.MachExceptionRaiseStateIdentityProtected(m, m.to.Port, m.th.ID(), token, m.kind, m.code, f, old)
+	}, true)
+}
+
+// withState sends the thread's registers along and sets those that come back, if that is the handler's to decide.
+func (m *message) withState(send func(f int32, old []uint32) (int32, []uint32, mach.KernReturn),
+	sets bool) mach.KernReturn {
+	registers := m.th.Registers()
+	if registers == nil {
+		return mach.KernInvalidArgument
+	}
+	old, kr := registers.Get(m.to.Flavor)
+	if kr != 0 {
+		return kr
+	}
+	f, fresh, kr := send(int32(m.to.Flavor), old)
+	if kr != 0 || m.x.Type == mach.ExcCorpseNotify || !sets {
+		return kr
+	}
+	flavor := uint32(f)
+	if m.to.Hardened {
+		if old, kr = registers.Get(flavor); kr != 0 {
+			return kr
+		}
+		fresh = state.OnlyPC(m.th.Task().Machine().CPU(), flavor, old, fresh)
+	}
+	return m.th.SetStateAnswered(m.from, m.pid, flavor, fresh)
+}
+
+func release(rights ...*ipc.Port) {
+	for _, p := range rights {
+		p.Release(mach.MoveSend)
+	}
+}

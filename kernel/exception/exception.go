@@ -1,0 +1,63 @@
+package exception
+
+import (
+	"fmt"
+
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/mach"
+)
+
+// Exception is what befell a thread.
+type Exception struct {
+	Type    mach.ExceptionType
+	Code    int64 // what it is of its type: for EXC_BAD_ACCESS a return value, for EXC_GUARD the guard
+	Subcode int64 // more of it: for EXC_BAD_ACCESS the address
+}
+
+// String returns the exception as in "EXC_BAD_ACCESS (0x1, 0x10)".
+func (x Exception) String() string {
+	return fmt.Sprintf("%v (%#x, %#x)", x.Type, uint64(x.Code), uint64(x.Subcode))
+}
+
+// Outcome says what became of an exception.
+type Outcome uint8
+
+const (
+	Unhandled Outcome = iota // nobody handled it, or nobody was waited for any longer
+	Handled                  // the thread goes on
+	Ended                    // the thread, or its task, has ended
+)
+
+// String returns "unhandled", "handled" or "ended".
+func (o Outcome) String() string { return [...]string{"unhandled", "handled", "ended"}[o] }
+
+// Raise offers an exception to the handlers of the thread, its task and the host, in this order, and waits for what they
+// say. It is called in the thread's name: whoever serves the thread does nothing else for it meanwhile.
+//
+// Source: exception_triage_thread.
+func Raise(th *object.Thread, x Exception) Outcome {
+	for l := range object.Levels {
+		if !th.Active() {
+			return Ended
+		}
+		h, ok := th.Handler(l, x.Type)
+		if !ok {
+			continue
+		}
+		if x.Type == mach.ExcCrash && h.Port.Receiver() == th.Task().Space {
+			h.Port.ReleaseSend() // the task could not answer: all of it is about to end
+			continue
+		}
+		kr, aborted := deliver(th, &h, x)
+		h.Port.ReleaseSend()
+		switch {
+		case kr == 0:
+			return Handled
+		case !th.Active():
+			return Ended
+		case aborted:
+			return Unhandled
+		}
+	}
+	return Unhandled
+}

@@ -37,7 +37,9 @@ func (c *caller) Call(req *rpc.Message[*ipc.Port], _ *rpc.Options) (*rpc.Message
 }
 
 // Send implements [rpc.Caller]. No exception goes without an answer.
-func (c *caller) Send(*rpc.Message[*ipc.Port], *rpc.Options) mach.KernReturn { return mach.KernNotSupported }
+func (c *caller) Send(*rpc.Message[*ipc.Port], *rpc.Options) mach.KernReturn {
+	return mach.KernNotSupported
+}
 
 // Destroy implements [rpc.Destroyer].
 func (c *caller) Destroy(p *ipc.Port, d mach.Disposition) { p.Release(d) }

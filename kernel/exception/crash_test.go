@@ -1,0 +1,107 @@
+package exception_test
+
+import (
+	"testing"
+
+	"portcullis.dev/kernel/exception"
+	"portcullis.dev/kernel/ipc"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+	"portcullis.dev/rules"
+)
+
+func TestCrashCodes(t *testing.T) {
+	guard := exception.Exception{Type: mach.ExcGuard, Code: 0x2000000680000001, Subcode: 0x6e}
+	for _, tt := range []struct {
+		name      string
+		got       exception.Exception
+		code, sub int64
+	}{
+		{"abort", exception.Crash(exception.SIGABRT, exception.Exception{}, nil), 0x06000000, 0},
+		{"bad access", exception.Crash(exception.SIGSEGV, x, nil), 0x0b100001, x.Subcode},
+		{"SIGKILL with a reason", exception.Crash(exception.SIGKILL, exception.Exception{},
+			&exception.Reason{Namespace: 3, Code: 0x1_0000_0002}), 0x09000000, 3<<32 | 2},
+		{"guard", exception.Crash(exception.SIGKILL, guard, &exception.Reason{Namespace: exception.ReasonGuard,
+			Code: 0x80000001}), 0x09c00001, 23<<32 | 0x80000001},
+	} {
+		if tt.got.Type != mach.ExcCrash || tt.got.Code != tt.code || tt.got.Subcode != tt.sub {
+			t.Errorf("%s: %v, want (%#x, %#x)", tt.name, tt.got, tt.code, tt.sub)
+		}
+	}
+}
+
+// TestCrashNotToItself: EXC_CRASH passes over handlers in the task that crashes; other exceptions do not.
+func TestCrashNotToItself(t *testing.T) {
+	w := newWorld(t, object.Config{})
+	p, reporter := w.plain(), w.plain()
+	own, there := p.port(), reporter.port()
+	p.handle(object.TaskLevel, p, own, mach.ExceptionDefault|codes, 0)
+	p.handle(object.HostLevel, reporter, there, mach.ExceptionDefault|codes, 0)
+	r := p.raise(exception.Crash(exception.SIGSEGV, x, nil))
+	m := reporter.receive(there)
+	if m.u32(60) != uint32(mach.ExcCrash) || m.u64(68) != 0x0b100001 {
+		t.Errorf("%d, %#x", m.u32(60), m.u64(68))
+	}
+	w.want(reporter.reply(m, answer(0, 0, nil)), 0)
+	r.want(exception.Handled)
+	th, _ := p.thread()
+	if !p.as(th).empty(own) {
+		t.Error("the task was asked about its own crash")
+	}
+	w.end()
+}
+
+// TestGuard: who is asked about a guard that a call ran into.
+func TestGuard(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		level     rules.Level
+		behavior  restrict.GuardBehavior
+		guard     ipc.Guard
+		developer bool
+		fate      restrict.Fate // as listed; Unseen for nothing listed
+		asked     bool
+	}{
+		{"fatal", rules.LevelNone, 0, ipc.GuardImmovable, false, restrict.Killed, false},
+		{"fatal, Developer Mode", rules.LevelNone, 0, ipc.GuardImmovable, true, restrict.Killed, true},
+		{"optional, fatal", rules.Level1, 0x90, ipc.GuardInvalidName, false, restrict.Killed, false},
+		{"optional, reported", rules.LevelNone, 0x50, ipc.GuardInvalidName, false, restrict.Reported, true},
+		{"optional, neither", rules.LevelNone, 0x10, ipc.GuardInvalidName, false, restrict.Offered, true},
+		{"optional, not delivered", rules.LevelNone, 0, ipc.GuardInvalidName, true, restrict.Unseen, false},
+		{"soft", rules.Level1, 0x90, ipc.GuardMoveWeakReply, false, restrict.Reported, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, object.Config{DeveloperMode: tt.developer})
+			p, handler := w.level(tt.level), w.plain()
+			port := handler.port()
+			p.handle(object.TaskLevel, handler, port, mach.ExceptionIdentityProtected|codes, 0)
+			p.Restrict.SetBehavior(tt.behavior)
+			w.Restrict.Violate(p.th.IPC, ipc.Violation{Guard: tt.guard, Target: 0x103, Payload: 9})
+			seen := restrict.Of(p.th.IPC).Return(mach.KernDenied)
+			v := restrict.Violation{Fate: restrict.Unseen}
+			if len(seen) == 1 {
+				v = seen[0]
+			}
+			if v.Fate != tt.fate {
+				t.Errorf("%v, want %v", v.Fate, tt.fate)
+			}
+			outcome := make(chan exception.Outcome, 1)
+			go func() { outcome <- exception.Guard(p.th, &v) }()
+			if tt.asked {
+				m := handler.receive(port)
+				if m.u32(56) != uint32(mach.ExcGuard) || m.u64(64) != uint64(v.Code) || m.u64(72) != 9 {
+					t.Errorf("%d: %#x, %#x", m.u32(56), m.u64(64), m.u64(72))
+				}
+				w.want(handler.reply(m, answer(0, 0, nil)), 0)
+			}
+			if got := <-outcome; (got == exception.Handled) != tt.asked {
+				t.Errorf("%v, asked: %v", got, tt.asked)
+			}
+			if !handler.empty(port) {
+				t.Error("asked all the same")
+			}
+			w.end()
+		})
+	}
+}

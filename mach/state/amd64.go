@@ -14,8 +14,8 @@ type AMD64 struct {
 
 // Sizes of Linux's structures.
 const (
-	GregsSize  = 23 * 8 // gregset_t: r8 ... cr2
-	FXSaveSize = 512    // fpregset_t, without what follows it
+	AMD64Words = 23  // of gregset_t: r8 ... cr2
+	FXSaveSize = 512 // of fpregset_t, without what follows it
 )
 
 func (r *AMD64) general() []*uint64 {
@@ -25,18 +25,16 @@ func (r *AMD64) general() []*uint64 {
 
 // Load reads Linux's registers: uc_mcontext.gregs and, unless it is empty, what uc_mcontext.fpregs points to. It
 // returns false, having done nothing, if either is short.
-func (r *AMD64) Load(gregs, fx []byte) bool {
-	if len(gregs) < GregsSize || len(fx) != 0 && len(fx) < FXSaveSize {
+func (r *AMD64) Load(gregs []uint64, fx []byte) bool {
+	if len(gregs) < AMD64Words || len(fx) != 0 && len(fx) < FXSaveSize {
 		return false
 	}
 	for i, p := range r.general() {
-		*p = le.Uint64(gregs[8*i:])
+		*p = gregs[i]
 	}
-	selectors := gregs[18*8:]
-	r.CS, r.GS, r.FS, r.SS = le.Uint16(selectors), le.Uint16(selectors[2:]), le.Uint16(selectors[4:]),
-		le.Uint16(selectors[6:])
-	r.Err, r.Trap, r.Mask, r.CR2 = le.Uint64(gregs[19*8:]), le.Uint64(gregs[20*8:]), le.Uint64(gregs[21*8:]),
-		le.Uint64(gregs[22*8:])
+	s := gregs[18]
+	r.CS, r.GS, r.FS, r.SS = uint16(s), uint16(s>>16), uint16(s>>32), uint16(s>>48)
+	r.Err, r.Trap, r.Mask, r.CR2 = gregs[19], gregs[20], gregs[21], gregs[22]
 	copy(r.FX[:], fx)
 	return true
 }
@@ -44,12 +42,12 @@ func (r *AMD64) Load(gregs, fx []byte) bool {
 // Store writes the registers that sigreturn takes back: general ones, and those of the floating-point unit unless fx is
 // empty. Selectors, the trap and the signal mask stay as they are. It returns false, having done nothing, if either is
 // short.
-func (r *AMD64) Store(gregs, fx []byte) bool {
-	if len(gregs) < GregsSize || len(fx) != 0 && len(fx) < FXSaveSize {
+func (r *AMD64) Store(gregs []uint64, fx []byte) bool {
+	if len(gregs) < AMD64Words || len(fx) != 0 && len(fx) < FXSaveSize {
 		return false
 	}
 	for i, p := range r.general() {
-		le.PutUint64(gregs[8*i:], *p)
+		gregs[i] = *p
 	}
 	copy(fx, r.FX[:fxMach])
 	return true

@@ -13,73 +13,55 @@ type ARM64 struct {
 	V          [32][16]byte
 }
 
-// Sizes and magic numbers of Linux's structures.
+// Sizes of what Linux gives.
 const (
-	SigcontextSize = 8 + 31*8 + 3*8 // struct sigcontext up to its records
-
-	fpsimdMagic = 0x46508001
-	fpsimdSize  = 8 + 8 + 512
-	esrMagic    = 0x45535201
-	esrSize     = 8 + 8
+	ARM64Words   = 31 + 3   // x0 ... x30, sp, pc, pstate, as in struct sigcontext
+	FloatingSize = 16 + 512 // fpsr, fpcr, 8 bytes of nothing, v0 ... v31
+	floatingV    = 16
 )
 
-// records calls f with the body of every record of struct sigcontext's reserved space.
-func records(b []byte, f func(magic uint32, body []byte)) {
-	for len(b) >= 8 {
-		magic, size := le.Uint32(b), le.Uint32(b[4:])
-		if magic == 0 || size < 8 || uint64(size) > uint64(len(b)) {
-			return
-		}
-		f(magic, b[8:size])
-		b = b[size:]
+func (r *ARM64) general() []*uint64 {
+	all := make([]*uint64, 0, ARM64Words)
+	for i := range r.X {
+		all = append(all, &r.X[i])
 	}
+	return append(all, &r.SP, &r.PC, &r.State)
 }
 
-// Load reads Linux's registers: struct sigcontext up to pstate, and the records that follow, which may be empty. It
-// returns false, having done nothing, if context is short.
-func (r *ARM64) Load(context, reserved []byte) bool {
-	if len(context) < SigcontextSize {
+// Load reads Linux's registers: the general ones and, unless it is empty, those of struct fpsimd_context, with v0 moved
+// to where it is aligned. What is known of the fault is set beside. It returns false, having done nothing, if either is
+// short.
+func (r *ARM64) Load(general []uint64, floating []byte) bool {
+	if len(general) < ARM64Words || len(floating) != 0 && len(floating) < FloatingSize {
 		return false
 	}
-	r.Fault = le.Uint64(context)
-	for i := range r.X {
-		r.X[i] = le.Uint64(context[8+8*i:])
+	for i, p := range r.general() {
+		*p = general[i]
 	}
-	r.SP, r.PC, r.State = le.Uint64(context[256:]), le.Uint64(context[264:]), le.Uint64(context[272:])
-	records(reserved, func(magic uint32, b []byte) {
-		switch {
-		case magic == fpsimdMagic && len(b) >= fpsimdSize-8:
-			r.FPSR, r.FPCR = le.Uint32(b), le.Uint32(b[4:])
-			for i := range r.V {
-				copy(r.V[i][:], b[8+16*i:])
-			}
-		case magic == esrMagic && len(b) >= esrSize-8:
-			r.Syndrome = le.Uint64(b)
+	if len(floating) > 0 {
+		r.FPSR, r.FPCR = le.Uint32(floating), le.Uint32(floating[4:])
+		for i := range r.V {
+			copy(r.V[i][:], floating[floatingV+16*i:])
 		}
-	})
+	}
 	return true
 }
 
-// Store writes the registers that sigreturn takes back. It returns false, having done nothing, if context is short.
-func (r *ARM64) Store(context, reserved []byte) bool {
-	if len(context) < SigcontextSize {
+// Store writes the registers that sigreturn takes back, in the form of [ARM64.Load].
+func (r *ARM64) Store(general []uint64, floating []byte) bool {
+	if len(general) < ARM64Words || len(floating) != 0 && len(floating) < FloatingSize {
 		return false
 	}
-	for i := range r.X {
-		le.PutUint64(context[8+8*i:], r.X[i])
+	for i, p := range r.general() {
+		general[i] = *p
 	}
-	le.PutUint64(context[256:], r.SP)
-	le.PutUint64(context[264:], r.PC)
-	le.PutUint64(context[272:], r.State)
-	records(reserved, func(magic uint32, b []byte) {
-		if magic == fpsimdMagic && len(b) >= fpsimdSize-8 {
-			le.PutUint32(b, r.FPSR)
-			le.PutUint32(b[4:], r.FPCR)
-			for i := range r.V {
-				copy(b[8+16*i:], r.V[i][:])
-			}
+	if len(floating) > 0 {
+		le.PutUint32(floating, r.FPSR)
+		le.PutUint32(floating[4:], r.FPCR)
+		for i := range r.V {
+			copy(floating[floatingV+16*i:], r.V[i][:])
 		}
-	})
+	}
 	return true
 }
 

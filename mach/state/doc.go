@@ -1,7 +1,7 @@
 // Package state is the registers of a thread in two forms: as Linux keeps them in the ucontext_t of a signal handler,
 // and as Mach passes them, in words of 32 bits by flavor.
 //
-// [AMD64] and [ARM64] hold what Linux gives. Load and Store move them from and to the bytes of Linux's structures; Get
+// [AMD64] and [ARM64] hold what Linux gives. Load and Store move them from and to Linux's structures; Get
 // and Set are what thread_get_state and thread_set_state do with a flavor. What Linux does not give is zero: debug
 // registers can be read as zero and not be set, because only a tracer may. Flavors of 32-bit programs are refused, as
 // XNU refuses them for 64-bit threads.

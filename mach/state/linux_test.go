@@ -48,7 +48,7 @@ int main(void) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("gregs %d fx %d mxcsr 24 xmm 160\n", state.GregsSize, state.FXSaveSize)
+	want := fmt.Sprintf("gregs %d fx %d mxcsr 24 xmm 160\n", 8*state.AMD64Words, state.FXSaveSize)
 	if string(out) != want {
 		t.Errorf("got %swant %s", out, want)
 	}

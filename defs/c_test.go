@@ -1,97 +1,16 @@
 package defs_test
 
 import (
-	"bufio"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"portcullis.dev/mach"
 	"portcullis.dev/mig/cgen"
 	"portcullis.dev/mig/model"
 )
-
-// runtimeC is what the C programs of the tests link the stubs with: messages go over standard output and input
-// instead of
-// into a kernel. A frame is a letter, a length and bytes.
-const runtimeC = `
-#include <stdio.h>
-static void put(const void *p, size_t n) { if (n && fwrite(p, 1, n, stdout) != n) exit(1); }
-static void put_u32(uint32_t v) { put(&v, 4); }
-static void put_blob(const void *p, size_t n) { put_u32((uint32_t)n); put(p, n); }
-static void get(void *p, size_t n) { if (n && fread(p, 1, n, stdin) != n) exit(2); }
-static uint32_t get_u32(void) { uint32_t v; get(&v, 4); return v; }
-static uint32_t get_blob(void *p, size_t room) { uint32_t n = get_u32(); if (n > room) exit(3); get(p, n); return n; }
-static void *get_memory(uint32_t *n) { *n = get_u32(); void *p = malloc(*n + 1); get(p, *n); return p; }
-static char big[1 << 20];
-
-/* Writes or reads the out-of-line memory that a message names, after the message. */
-static void memory(mach_msg_header_t *h, int sending)
-{
-	if (!(h->msgh_bits & MACH_MSGH_BITS_COMPLEX))
-		return;
-	char *p = (char *)(h + 1) + sizeof(mach_msg_body_t);
-	uint32_t n = ((mach_msg_body_t *)(h + 1))->msgh_descriptor_count;
-	while (n--) {
-		mach_msg_ool_descriptor_t d;
-		size_t size = p[11] == MACH_MSG_PORT_DESCRIPTOR ? sizeof(mach_msg_port_descriptor_t) : sizeof d;
-		if (p[11] != MACH_MSG_PORT_DESCRIPTOR) {
-			memcpy(&d, p, sizeof d);
-			uint64_t bytes = p[11] == MACH_MSG_OOL_DESCRIPTOR ? d.size : d.size * (uint64_t)4;
-			if (sending) {
-				put_blob(d.address, bytes);
-			} else {
-				uint32_t got;
-				d.address = get_memory(&got);
-				memcpy(p, &d, sizeof d);
-			}
-		}
-		p += size;
-	}
-}
-
-static void send_message(mach_msg_header_t *h)
-{
-	put("M", 1);
-	put_blob(h, h->msgh_size);
-	memory(h, 1);
-	fflush(stdout);
-}
-
-static void receive_message(mach_msg_header_t *h, uint32_t room)
-{
-	uint32_t n = get_blob(big, sizeof big);
-	memory((mach_msg_header_t *)(void *)big, 0);
-	memcpy(h, big, n < room ? n : room);
-}
-
-mach_msg_return_t
-mach_msg(mach_msg_header_t *h, mach_msg_option_t o, mach_msg_size_t send_size, mach_msg_size_t rcv_size,
-    mach_port_t name,
-    mach_msg_timeout_t t, mach_port_t notify)
-{
-	(void)t; (void)notify; (void)name;
-	if (send_size != h->msgh_size)
-		exit(4);
-	send_message(h);
-	if (o & MACH_RCV_MSG)
-		receive_message(h, rcv_size);
-	return 0;
-}
-
-static int destroyed;
-void mach_msg_destroy(mach_msg_header_t *h) { (void)h; destroyed++; }
-mach_port_t mig_get_reply_port(void) { return 0x1003; }
-mach_port_t mig_get_special_reply_port(void) { return 0x1103; }
-void mig_put_reply_port(mach_port_t p) { (void)p; }
-void mig_dealloc_reply_port(mach_port_t p) { (void)p; }
-void mig_deallocate(const void *p, uint64_t n) { (void)p; (void)n; }
-`
 
 // inlineArray says that a C parameter of the type points into memory that the caller has.
 func inlineArray(t *model.Type) bool {
@@ -175,7 +94,7 @@ func clientC(i *model.Interface) string {
 			}
 		}
 		p("kern_return_t _kr = %s(%s);", r.UserName, strings.Join(args, ", "))
-		p("put(\"R\", 1); put_u32((uint32_t)_kr); put_u32((uint32_t)destroyed); destroyed = 0;")
+		p("put(\"R\", 1); put_u32((uint32_t)_kr); put_u32(messages); put_u32(rights); messages = rights = 0;")
 		p("if (_kr == 0) {\n%s\n}\nfflush(stdout); break; }", strings.Join(outs, "\n"))
 	}
 	p("}\n}\n}")
@@ -283,19 +202,8 @@ func serverC(i *model.Interface, header string) string {
 			"return 0;\n}\n", strings.Join(outs, "\n"))
 	}
 	demux := i.Name + "_server"
-	p("static char in[1 << 16] __attribute__((aligned(8))), out[1 << 16] __attribute__((aligned(8)));")
-	p("int main(void)\n{\nfor (;;) {\nif (getchar() != 'M') return 0;\nreceive_message((void *)in, sizeof in);\n" +
-		"memset(out, 0xa5, sizeof out);")
-	p("%s((void *)in, (void *)out);\nsend_message((void *)out);\n}\n}", demux)
+	p("int main(void) { return mig_serve(%s, 1 << 16, 0x2203, 0) == 0x10004009 ? 0 : 5; }", demux)
 	return b.String()
-}
-
-// program is a C program that runs.
-type program struct {
-	cmd *exec.Cmd
-	in  *bufio.Writer
-	out *bufio.Reader
-	end io.Closer
 }
 
 // built is where programs lie that were built before, by subsystem.
@@ -311,6 +219,22 @@ func TestMain(m *testing.M) {
 
 // build compiles both programs of a subsystem and returns the paths.
 func build(t *testing.T, i *model.Interface) (client, server string) {
+	t.Helper()
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := ""
+	for _, f := range files {
+		if f.Name == i.Name+"Server.h" {
+			header = string(f.Data)
+		}
+	}
+	return buildPrograms(t, i, map[string]string{"client.c": clientC(i), "server.c": serverC(i, header)})
+}
+
+// buildPrograms compiles client.c and server.c with the stubs of a subsystem, and with headers, and returns the paths.
+func buildPrograms(t *testing.T, i *model.Interface, sources map[string]string) (client, server string) {
 	t.Helper()
 	if dir := built[i.Name]; dir != "" {
 		return filepath.Join(dir, "client"), filepath.Join(dir, "server")
@@ -330,14 +254,9 @@ func build(t *testing.T, i *model.Interface) (client, server string) {
 		t.Fatal(err)
 	}
 	built[i.Name] = dir
-	header := ""
-	for _, f := range files {
-		if f.Name == i.Name+"Server.h" {
-			header = string(f.Data)
-		}
+	for name, text := range sources {
+		files = append(files, cgen.File{Name: name, Data: []byte(text)})
 	}
-	files = append(files, cgen.File{Name: "client.c", Data: []byte(clientC(i))},
-		cgen.File{Name: "server.c", Data: []byte(serverC(i, header))})
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
 			t.Fatal(err)
@@ -346,7 +265,8 @@ func build(t *testing.T, i *model.Interface) (client, server string) {
 	for _, side := range []string{"client", "server"} {
 		stubs := map[string]string{"client": i.Name + "User.c", "server": i.Name + "Server.c"}[side]
 		args := []string{"-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"}
-		args = append(args, strings.Fields(os.Getenv("PORTCULLIS_CFLAGS"))...) // -fsanitize=address,undefined
+		// -fsanitize=address,undefined finds bugs of the stubs; the programs leak: ASAN_OPTIONS=detect_leaks=0.
+		args = append(args, strings.Fields(os.Getenv("PORTCULLIS_CFLAGS"))...)
 		cmd := exec.Command(cc, append(args, "-o", side, side+".c", stubs)...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -354,108 +274,4 @@ func build(t *testing.T, i *model.Interface) (client, server string) {
 		}
 	}
 	return filepath.Join(dir, "client"), filepath.Join(dir, "server")
-}
-
-func start(t *testing.T, path string) *program {
-	t.Helper()
-	p := &program{cmd: exec.Command(path)}
-	in, err := p.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stderr = os.Stderr
-	p.in, p.out, p.end = bufio.NewWriter(in), bufio.NewReader(out), in
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.in.Flush()
-		p.end.Close()
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("%s: %v", filepath.Base(path), err)
-		}
-	})
-	return p
-}
-
-func (p *program) putU32(v uint32) { binary.Write(p.in, binary.LittleEndian, v) }
-
-func (p *program) putBlob(b []byte) {
-	p.putU32(uint32(len(b)))
-	p.in.Write(b)
-}
-
-// failed carries an error of the pipe out of the helpers below.
-type failed struct{ err error }
-
-func (p *program) u32() (v uint32) {
-	p.in.Flush()
-	if err := binary.Read(p.out, binary.LittleEndian, &v); err != nil {
-		panic(failed{err})
-	}
-	return v
-}
-
-func (p *program) blob() []byte {
-	b := make([]byte, p.u32())
-	if _, err := io.ReadFull(p.out, b); err != nil {
-		panic(failed{err})
-	}
-	return b
-}
-
-func (p *program) letter() byte {
-	p.in.Flush()
-	c, err := p.out.ReadByte()
-	if err != nil {
-		panic(failed{err})
-	}
-	return c
-}
-
-// outOfLine calls f for each descriptor of memory in a message with its size in bytes.
-func outOfLine(b []byte, f func(at int, d *mach.Descriptor, size int)) {
-	var h mach.Header
-	h.Decode(b)
-	if h.Bits&mach.BitsComplex == 0 {
-		return
-	}
-	at := mach.HeaderSize + mach.BodySize
-	for range binary.LittleEndian.Uint32(b[mach.HeaderSize:]) {
-		var d mach.Descriptor
-		n := d.Decode(b[at:])
-		if d.Type == mach.DescriptorOOL {
-			f(at, &d, int(d.Size))
-		} else if d.Type == mach.DescriptorOOLPorts {
-			f(at, &d, 4*int(d.Size))
-		}
-		at += n
-	}
-}
-
-// message reads a message that the program sent, with its memory.
-func (p *program) message(mem memory) []byte {
-	b := p.blob()
-	outOfLine(b, func(at int, d *mach.Descriptor, _ int) {
-		d.Address, _ = mem.Store(p.blob())
-		d.Encode(b[at:])
-	})
-	return b
-}
-
-// answer gives the program a message that it receives, with its memory behind it.
-func (p *program) answer(b []byte, mem memory) {
-	p.putBlob(b)
-	outOfLine(b, func(_ int, d *mach.Descriptor, size int) {
-		data := []byte{}
-		if size > 0 {
-			data, _ = mem.Load(d.Address, size)
-		}
-		p.putBlob(data)
-	})
-	p.in.Flush()
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	files, err := generate.Files(os.DirFS("."), os.DirFS("internal/sample"))
+	files, err := generate.Files(os.DirFS("."))
 	for path, data := range files {
 		if err == nil {
 			err = os.MkdirAll(filepath.Dir(path), 0o755)

@@ -3,6 +3,7 @@ package defs_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -308,7 +309,13 @@ func (x *exchange) fromC(c *program) {
 	if kr := mach.KernReturn(int32(c.u32())); kr != x.kr && !x.r.Simple {
 		x.t.Errorf("%s: the C client's code is %v, want %v", x.r.Name, kr, x.kr)
 	}
-	c.u32() // replies destroyed
+	refused := uint32(0)
+	if x.kr != 0 && !x.r.Simple {
+		refused = 1
+	}
+	if messages, rights := c.u32(), c.u32(); messages != refused || rights != 0 {
+		x.t.Errorf("%s: the C client destroyed %d messages, %d rights", x.r.Name, messages, rights)
+	}
 	if x.kr == 0 || x.r.Simple {
 		for _, a := range x.r.Args {
 			if a.Direction.Returned() {
@@ -369,6 +376,9 @@ func TestGoToC(t *testing.T) {
 					if !x.served {
 						t.Errorf("%s was not served", r.Name)
 					}
+					if r.Simple {
+						continue
+					}
 					y := *x
 					y.serve(x.request)
 					if !bytes.Equal(masked(x.reply), masked(y.reply)) {
@@ -419,8 +429,29 @@ func (x *exchange) toC(c *program, b []byte) []byte {
 			}
 		}
 	}
-	if l := c.letter(); l != 'M' {
-		x.t.Fatalf("%s: the C server says %q, want a reply", x.r.Name, l)
+	var reply []byte
+	if !x.r.Simple {
+		if l := c.letter(); l != 'M' {
+			x.t.Fatalf("%s: the C server says %q, want a reply", x.r.Name, l)
+		}
+		reply = c.message(x.mem)
 	}
-	return c.message(x.mem)
+	want := uint32(0) // a server that returns success has taken everything
+	if m, err := rpc.Decode(deliver(b), x.mem); err != nil {
+		x.t.Fatal(err)
+	} else if x.kr != 0 {
+		want = uint32(rights(m))
+	}
+	if n := c.done(); n != want {
+		x.t.Errorf("%s: the C server destroyed %d rights, want %d", x.r.Name, n, want)
+	}
+	return reply
+}
+
+// done waits until a C server has served a request and returns how many rights it destroyed.
+func (c *program) done() uint32 {
+	if l := c.letter(); l != 'D' {
+		panic(failed{fmt.Errorf("the C server says %q, want that it is done", l)})
+	}
+	return c.u32()
 }

@@ -82,9 +82,9 @@ func signature(r *model.Routine) []string {
 	for n, a := range r.Args {
 		at[a] = n
 		t := a.Type
-		out = append(out, fmt.Sprintf("%d: direction %d, shape %d, %d of %d bytes, in %d, out %d, out of line %v, callee %v, "+
-			"dealloc %d, room %v, const %v", n, a.Direction, t.Shape, t.Count, t.Unit(), t.Leaf().In, t.Leaf().Out, t.OutOfLine,
-			t.Callee, a.Dealloc, a.CountInOut, a.Const))
+		out = append(out, fmt.Sprintf("%d: direction %d, shape %d, %d of %d bytes, in %d, out %d, out of line %v, "+
+			"callee %v, dealloc %d, room %v, const %v", n, a.Direction, t.Shape, t.Count, t.Unit(), t.Leaf().In, t.Leaf().Out,
+			t.OutOfLine, t.Callee, a.Dealloc, a.CountInOut, a.Const))
 		if a.SameCount != nil {
 			out = append(out, fmt.Sprintf("   count of %d", at[a.SameCount]))
 		}

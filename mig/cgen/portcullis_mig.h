@@ -1,6 +1,9 @@
 /*
  * What stubs written by "portcullis mig --c" need of a system: message structures, codes, and the functions that send
- * and that destroy. Where a complete set of Mach headers exists, define PORTCULLIS_MIG_SYSTEM and include those first.
+ * and that destroy.
+ *
+ * Where there is a mach/mach.h, that and the headers beside it are the system: Apple's SDK, or ours. Elsewhere, and with
+ * PORTCULLIS_MIG_STANDALONE, all is declared here, and whoever links the stubs provides the functions.
  */
 #ifndef PORTCULLIS_MIG_H
 #define PORTCULLIS_MIG_H
@@ -9,7 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef PORTCULLIS_MIG_SYSTEM
+#if !defined(PORTCULLIS_MIG_STANDALONE) && !defined(PORTCULLIS_MIG_SYSTEM) && defined(__has_include)
+#if __has_include(<mach/mach.h>)
+#define PORTCULLIS_MIG_SYSTEM 1
+#endif
+#endif
+
+#ifdef PORTCULLIS_MIG_SYSTEM
+
+#include <mach/mach.h>
+#include <mach/mig.h>
+#include <mach/mig_errors.h>
+#include <mach/ndr.h>
+#include <mach/notify.h>
+
+/* Frees memory that a request brought out of line. */
+static inline void
+mig_release(const void *address, uint64_t size)
+{
+	(void)vm_deallocate(mach_task_self(), (vm_address_t)(uintptr_t)address, (vm_size_t)size);
+}
+
+#else /* all is declared here */
 
 #ifdef __cplusplus
 extern "C" {
@@ -115,6 +139,7 @@ typedef struct { mach_msg_header_t Head; NDR_record_t NDR; kern_return_t RetCode
 #define MACH_SEND_INVALID_DATA 0x10000002
 #define MACH_SEND_INVALID_DEST 0x10000003
 #define MACH_SEND_TIMED_OUT 0x10000004
+#define MACH_SEND_INTERRUPTED 0x10000007
 #define MACH_SEND_INVALID_HEADER 0x10000010
 #define MACH_NOTIFY_SEND_ONCE 71
 
@@ -136,8 +161,22 @@ extern void mig_put_reply_port(mach_port_t);
 extern void mig_dealloc_reply_port(mach_port_t);
 extern void mig_deallocate(const void *, uint64_t size);
 
+static inline void
+mig_release(const void *address, uint64_t size)
+{
+	mig_deallocate(address, size);
+}
+
 typedef void (*mig_stub_routine_t)(mach_msg_header_t *, mach_msg_header_t *);
 typedef mig_stub_routine_t (*mig_server_routine_t)(mach_msg_header_t *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PORTCULLIS_MIG_SYSTEM */
+
+/* A routine in the table of a subsystem; the layout is that of Apple's routine_descriptor. */
 struct mig_routine {
 	mig_stub_routine_t impl_routine; /* null */
 	mig_stub_routine_t stub_routine; /* null for an id that is skipped */
@@ -146,12 +185,6 @@ struct mig_routine {
 	const void *arg_descr;           /* null */
 	uint32_t max_reply_msg;
 };
-
-#ifdef __cplusplus
-}
-#endif
-
-#endif /* PORTCULLIS_MIG_SYSTEM */
 
 /* The encoding of this machine's data. */
 static const NDR_record_t mig_NDR = { 0, 0, 0, 0, 1, 0, 0, 0 };
@@ -189,6 +222,55 @@ mig_slide(void *message, uint32_t at, uint32_t from, uint32_t len)
 		memmove((char *)message + at, (char *)message + from, len);
 	memset((char *)message + at + len, 0, mig_round(len) - len);
 	return at + mig_round(len);
+}
+
+typedef boolean_t (*mig_demux_t)(mach_msg_header_t *request, mach_msg_header_t *reply);
+
+/*
+ * Lets a server serve a request, and destroys what the request brought unless the server has taken it. Returns whether
+ * the reply is to be sent.
+ */
+static inline int
+mig_answer(mig_demux_t demux, mach_msg_header_t *request, mach_msg_header_t *reply)
+{
+	(void)demux(request, reply);
+	if (!(reply->msgh_bits & MACH_MSGH_BITS_COMPLEX)) {
+		kern_return_t code = ((mig_reply_error_t *)(void *)reply)->RetCode;
+		if (code == MIG_NO_REPLY)
+			return 0;
+		if (code != KERN_SUCCESS) {
+			request->msgh_remote_port = MACH_PORT_NULL; /* the right to answer is the reply's now */
+			mach_msg_destroy(request);
+		}
+	}
+	return reply->msgh_remote_port != MACH_PORT_NULL;
+}
+
+/*
+ * Receives requests from a port or port set and serves them until receiving or sending fails for good, which it returns.
+ * No request or reply may be larger than size. A client that is gone, or that does not receive, loses its reply.
+ */
+static inline mach_msg_return_t
+mig_serve(mig_demux_t demux, mach_msg_size_t size, mach_port_t port, mach_msg_option_t options)
+{
+	mach_msg_size_t room = size + (mach_msg_size_t)sizeof(mach_msg_max_trailer_t);
+	mach_msg_header_t *request = (mach_msg_header_t *)calloc(1, room), *reply = (mach_msg_header_t *)calloc(1, room);
+	mach_msg_return_t code = request == NULL || reply == NULL ? 6 /* KERN_RESOURCE_SHORTAGE */ : 0;
+	while (code == 0) {
+		code = mach_msg(request, MACH_RCV_MSG | options, 0, room, port, 0, MACH_PORT_NULL);
+		if (code != 0 || !mig_answer(demux, request, reply))
+			continue;
+		/* A send-once right never waits for room in a queue. */
+		code = mach_msg(reply, MACH_SEND_MSG | (MACH_MSGH_BITS_REMOTE(reply->msgh_bits) ==
+		    MACH_MSG_TYPE_MOVE_SEND_ONCE ? 0 : MACH_SEND_TIMEOUT), reply->msgh_size, 0, MACH_PORT_NULL, 0, MACH_PORT_NULL);
+		if (code == MACH_SEND_INVALID_DEST || code == MACH_SEND_TIMED_OUT || code == MACH_SEND_INTERRUPTED) {
+			mach_msg_destroy(reply);
+			code = 0;
+		}
+	}
+	free(request);
+	free(reply);
+	return code;
 }
 
 #endif /* PORTCULLIS_MIG_H */

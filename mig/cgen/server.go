@@ -2,6 +2,7 @@ package cgen
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"portcullis.dev/mach"
@@ -130,11 +131,9 @@ func (g *generator) serverStub(r *model.Routine) {
 	for _, d := range m.Descriptors {
 		g.descriptorIn(d, values)
 	}
+	wires := maps.Clone(values) // of what goes in and comes out, which declareOut replaces
 	g.declareOut(r, values)
-	if r.RequestPort.Type.InTran != nil {
-		values[r.RequestPort] = fmt.Sprintf("%s(InP->Head.msgh_local_port)", r.RequestPort.Type.InTran.Name)
-	}
-	g.adopt(r, values)
+	g.adopt(r, values, wires)
 	var args []string
 	for _, p := range r.ServerParams() {
 		args = append(args, g.argument(p, values, counts))
@@ -279,10 +278,9 @@ func (g *generator) declareValue(a *model.Arg, values map[*model.Arg]string) {
 	default:
 		g.p("\t%s;\n\tmemset(&%sOut, 0, sizeof %sOut);", variable(t, a.Name+"Out", true, false), a.Name, a.Name)
 		if a.Direction == model.InOut {
-			if t.InTran != nil {
-				in = fmt.Sprintf("%s(%s)", t.InTran.Name, in)
+			if t.InTran == nil {
+				g.p("\t%sOut = %s;", a.Name, in)
 			}
-			g.p("\t%sOut = %s;", a.Name, in)
 		}
 		values[a] = "&" + a.Name + "Out"
 	}
@@ -303,17 +301,20 @@ func len0(t *model.Type) int {
 	return t.Count * len0(t.Elem)
 }
 
-// adopt translates what comes in.
-func (g *generator) adopt(r *model.Routine, values map[*model.Arg]string) {
+// adopt translates what comes in, in the order of the arguments.
+func (g *generator) adopt(r *model.Routine, values, wires map[*model.Arg]string) {
+	wires[r.RequestPort] = "InP->Head.msgh_local_port"
 	for _, a := range r.Args {
-		if a.Direction == model.In && a.Type.InTran != nil {
-			g.p("\t%s %sIn = %s(%s);", a.Type.ServerType, a.Name, a.Type.InTran.Name, values[a])
-			values[a] = a.Name + "In"
+		if a.Type.InTran == nil {
+			continue
 		}
-	}
-	if p := r.RequestPort; p.Type.InTran != nil {
-		g.p("\t%s %sIn = %s;", p.Type.ServerType, p.Name, values[p])
-		values[p] = p.Name + "In"
+		switch a.Direction {
+		case model.In, model.RequestPort:
+			g.p("\t%s %sIn = %s(%s);", a.Type.ServerType, a.Name, a.Type.InTran.Name, wires[a])
+			values[a] = a.Name + "In"
+		case model.InOut:
+			g.p("\t%sOut = %s(%s);", a.Name, a.Type.InTran.Name, wires[a])
+		}
 	}
 }
 
@@ -377,7 +378,7 @@ func (g *generator) afterCall(r *model.Routine, values map[*model.Arg]string) {
 			if t.IsPort() {
 				size = "count * (uint64_t)4"
 			}
-			g.p("\tmig_deallocate(InP->%s.address, InP->%s.%s);\n\tInP->%s.address = NULL;", a.Name, a.Name, size, a.Name)
+			g.p("\tmig_release(InP->%s.address, InP->%s.%s);\n\tInP->%s.address = NULL;", a.Name, a.Name, size, a.Name)
 			if t.IsPort() {
 				g.p("\tInP->%s.count = 0;", a.Name)
 			} else {

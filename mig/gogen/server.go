@@ -215,6 +215,7 @@ func (g *generator) handler(r *model.Routine) {
 	args := []string{"req"}
 	var results, destructors, adopted []string
 	var take []string
+	wires := map[*model.Arg]string{} // statements that translate what the server's function returned
 	index := map[*model.Arg]model.Descriptor{}
 	for _, d := range r.Request.Descriptors {
 		index[d.Arg] = d
@@ -289,7 +290,8 @@ func (g *generator) handler(r *model.Routine) {
 				results = append(results, y)
 				o := slot{x: y, open: openOnSend(a)}
 				if translated && t.OutTran != nil {
-					o.x = fmt.Sprintf("s.%s(%s)", g.translate(t.OutTran, g.typeParam(t), g.element(t)), y)
+					o.x = y + "Wire"
+					wires[a] = fmt.Sprintf("%s := s.%s(%s)", o.x, g.translate(t.OutTran, g.typeParam(t), g.element(t)), y)
 				}
 				if a.Dealloc == model.Ask {
 					o.free = y + "Dealloc"
@@ -328,6 +330,17 @@ func (g *generator) handler(r *model.Routine) {
 	g.p("if kr != 0 {\nreturn kr\n}")
 	for _, s := range take {
 		g.p("%s", s)
+	}
+	wire := func(a *model.Arg) {
+		if s := wires[a]; s != "" {
+			g.p("%s", s)
+		}
+	}
+	for _, d := range r.Reply.Descriptors {
+		wire(d.Arg)
+	}
+	for _, it := range r.Reply.Items {
+		wire(it.Arg)
 	}
 	g.write("rep", &r.Reply, out)
 	most := map[*model.Arg]string{}

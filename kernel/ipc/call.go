@@ -8,6 +8,7 @@ type Call struct {
 	ID      int32
 	Options mach.Option
 	Sender  Identity
+	Complex bool   // the message has descriptors, be it none
 	Body    []byte // inline data; gone when Serve returns
 	Items   []Item // descriptors; rights that Serve wants to keep it takes by setting Port to nil
 
@@ -19,7 +20,8 @@ type Call struct {
 // serve lets an object serve a message, then destroys what the object left of it.
 func (t *Thread) serve(c *cleanup, m *Message, p *Port, o Object) {
 	if o != nil {
-		call := &Call{Port: p, ID: m.id, Sender: m.sender, Body: m.body, Items: m.desc, thread: t, message: m, cleanup: c}
+		call := &Call{Port: p, ID: m.id, Sender: m.sender, Complex: m.complex, Body: m.body, Items: m.desc, thread: t,
+			message: m, cleanup: c}
 		o.Serve(t, call)
 	}
 	c.add(task{kind: taskMessage, msg: m})
@@ -27,6 +29,15 @@ func (t *Thread) serve(c *cleanup, m *Message, p *Port, o Object) {
 
 // Expects says that the sender waits for a reply that has not been sent.
 func (c *Call) Expects() bool { return c.message.reply.valid() }
+
+// ReplyPort returns where the reply goes, and the right that it goes with; nil if nobody waits for one. The right stays
+// the call's.
+func (c *Call) ReplyPort() (*Port, mach.Disposition) {
+	if !c.Expects() {
+		return nil, 0
+	}
+	return c.message.reply, c.message.replyDisp
+}
 
 // Reply sends body, and the rights and memory of items, to the sender's reply port and uses up the right to it. Rights
 // are handed over: they must have been made, as by [Port.MakeSend]. If there is nobody to reply to they are destroyed.

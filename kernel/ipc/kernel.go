@@ -29,7 +29,8 @@ type Config struct {
 	Clock        Clock        // nil: timeouts other than 0 never expire
 	Limits       Limits
 	// Release, if not nil, gets back what Memory.CopyIn brought and nobody received; it may be called more than once for
-	// no bytes, and must not block.
+	// no bytes, and must not block. It also gets memory that objects put into replies, which it did not bring: it has to
+	// know its own.
 	Release func([]byte)
 }
 

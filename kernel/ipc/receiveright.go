@@ -153,26 +153,36 @@ type Peeked struct {
 	From  Identity
 }
 
-// Peek looks at the first message without taking it. elements says which trailer the caller has room for.
+// Peek looks at a message without taking it: the one with a sequence number, or the first if that is 0. elements says
+// which trailer is wanted, and room how many bytes of it the caller can take.
 //
-// Source: XNU osfmk/ipc/mach_port.c, mach_port_peek.
-func (s *Space) Peek(t *Thread, name mach.Name, elements uint32) (m Peeked, kr mach.KernReturn) {
+// Source: XNU osfmk/ipc/mach_port.c, mach_port_peek; osfmk/ipc/ipc_mqueue.c, ipc_mqueue_peek_locked.
+func (s *Space) Peek(t *Thread, name mach.Name, seqno, elements uint32, room int) (m Peeked, kr mach.KernReturn) {
 	switch {
 	case !name.Valid():
 		return m, mach.KernInvalidRight
-	case elements > mach.TrailerAudit:
+	case elements > mach.TrailerAudit || mach.TrailerSize(elements) > room:
 		t.violate(GuardInvalidValue, name, Payload(flagInvalidValuePeek, 0, elements))
 		return m, mach.KernInvalidValue
 	}
+	found := true
 	kr = s.receiving(name, func(_ *cleanup, _ *entry, p *Port) mach.KernReturn {
-		if p.queue.head == nil {
-			return mach.KernFailure
-		}
 		h := p.queue.head
-		m = Peeked{p.queue.seqno, h.size, h.id, h.sender}
+		if seqno == 0 {
+			seqno = p.queue.seqno
+		}
+		for n := seqno - p.queue.seqno; n > 0 && h != nil; n-- {
+			h = h.next
+		}
+		if found = h != nil; found {
+			m = Peeked{seqno, h.size, h.id, h.sender}
+		}
 		return 0
 	})
 	t.blameReceive(name, kr)
+	if !found {
+		kr = mach.KernFailure
+	}
 	return m, kr
 }
 

@@ -58,6 +58,9 @@ func (k *Kernel) NewSpace(c SpaceConfig) *Space {
 // Policy returns the restrictions' word for the space.
 func (s *Space) Policy() uint32 { return s.policy }
 
+// Identity returns what the trailers of the space's messages say.
+func (s *Space) Identity() Identity { return s.identity }
+
 // Kernel returns the kernel the space belongs to.
 func (s *Space) Kernel() *Kernel { return s.kernel }
 

@@ -119,31 +119,37 @@ func (s *Space) insertOwn(name mach.Name, disp mach.Disposition) mach.KernReturn
 // Source: XNU osfmk/ipc/mach_port.c, mach_port_extract_right.
 func (s *Space) ExtractRight(t *Thread, name mach.Name, disp mach.Disposition) (got mach.Name, d mach.Disposition,
 	kr mach.KernReturn) {
+	var c cleanup
+	defer func() { c.run(s.kernel) }()
+	p, d, kr := s.take(t, &c, name, disp)
+	if kr != 0 {
+		return 0, 0, kr
+	}
+	got, kr = t.space.copyoutPort(&c, p, d, false)
+	return got, d, kr
+}
+
+func (s *Space) take(t *Thread, c *cleanup, name mach.Name, disp mach.Disposition) (p *Port, d mach.Disposition,
+	kr mach.KernReturn) {
 	if !disp.Any() {
-		return 0, 0, mach.KernInvalidValue
+		return nil, 0, mach.KernInvalidValue
 	}
 	if !name.Valid() {
-		return 0, 0, mach.KernInvalidRight
+		return nil, 0, mach.KernInvalidRight
 	}
 	flags := deadOK
 	if s == t.space && disp == mach.CopySend {
 		flags |= allowImmovable
 	}
-	var c cleanup
-	defer func() { c.run(s.kernel) }()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.active {
-		s.mu.Unlock()
-		return 0, 0, mach.KernInvalidTask
+		return nil, 0, mach.KernInvalidTask
 	}
-	p, kr := t.copyin(&c, s, name, disp, ReasonKernel, flags, nil)
-	s.mu.Unlock()
-	if kr != 0 {
-		return 0, 0, kr
+	if p, kr = t.copyin(c, s, name, disp, ReasonKernel, flags, nil); kr != 0 {
+		return nil, 0, kr
 	}
-	d = transitDisposition(disp)
-	got, kr = t.space.copyoutPort(&c, p, d, false)
-	return got, d, kr
+	return p, transitDisposition(disp), 0
 }
 
 // InsertMember makes a receive right a member of a set, beside those it is in.

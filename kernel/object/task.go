@@ -19,6 +19,7 @@ type Task struct {
 	pid    int32
 	unique uint64 // never used again, as process ids are
 	port   portal
+	behind any          // TaskConfig.Process
 	made   atomic.Int64 // objects that it made and that are not gone
 	spawn  Spawner
 	stops  stops
@@ -53,6 +54,7 @@ type TaskConfig struct {
 	Parent   *Task // special, registered and exception ports are inherited from it
 	Root     bool  // its host port is the host's privileged one
 	Spawn    Spawner
+	Process  any // what is behind the task, for whoever serves its calls; the package does not look at it
 }
 
 // NewTask makes a task without threads. The name of its own control port is there from the beginning: pinned, and
@@ -60,7 +62,7 @@ type TaskConfig struct {
 //
 // Source: XNU osfmk/kern/ipc_tt.c, ipc_task_init and ipc_task_copyout_control_port.
 func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
-	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn}
+	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn, behind: c.Process}
 	t.port = portal{m, t}
 	if err := m.enroll(t); err != nil {
 		return nil, err
@@ -98,6 +100,9 @@ func (t *Task) bequeath(to *Task) {
 
 // Machine returns the machine the task runs on.
 func (t *Task) Machine() *Machine { return t.m }
+
+// Process returns what is behind the task; nil if nothing is.
+func (t *Task) Process() any { return t.behind }
 
 // PID returns the process id.
 func (t *Task) PID() int32 { return t.pid }
@@ -178,4 +183,19 @@ func (t *Task) Threads(caller *Task, f Flavor) ([]*ipc.Port, mach.KernReturn) {
 		}
 	}
 	return rights, 0
+}
+
+// Alive says that the task has not ended; a corpse has.
+func (t *Task) Alive() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.life == alive
+}
+
+// Identity returns what the trailers of the task's messages say of it.
+func (t *Task) Identity() ipc.Identity {
+	if t.Space == nil {
+		return ipc.Identity{}
+	}
+	return t.Space.Identity()
 }

@@ -102,3 +102,9 @@ func (tok *Token) TaskPort(by *Thread, f Flavor) (*ipc.Port, mach.KernReturn) {
 	}
 	return t.TaskPort(by.task, f), 0
 }
+
+// PID returns the process id of the task that the token names.
+func (tok *Token) PID() int32 { return tok.pid }
+
+// UniqueID returns the unique id of the process.
+func (tok *Token) UniqueID() uint64 { return tok.unique }

@@ -50,6 +50,7 @@ const (
 	MPFatal   GuardBehavior = 0x80
 
 	vmDeliver GuardBehavior = 0x01
+	vmOnce    GuardBehavior = 0x02
 	vmFatal   GuardBehavior = 0x08
 )
 
@@ -72,6 +73,23 @@ func (t *Task) Behavior() GuardBehavior { return GuardBehavior(t.behavior.Load()
 
 // SetBehavior replaces the task's guard behaviour.
 func (t *Task) SetBehavior(b GuardBehavior) { t.behavior.Store(uint32(b)) }
+
+// UpgradeBehavior replaces the task's guard behaviour as a task may: nothing that delivers guards or makes them fatal
+// can be turned off, and delivering once cannot be turned on. It returns false if that was asked.
+//
+// Source: XNU osfmk/kern/task.c, task_set_exc_guard_behavior and the masks beside it.
+func (t *Task) UpgradeBehavior(b GuardBehavior) bool {
+	const keep, never = vmDeliver | vmFatal | MPDeliver | MPFatal, vmOnce | MPOnce
+	for {
+		now := t.Behavior()
+		if now&keep&^b != 0 || b&never&^now != 0 {
+			return false
+		}
+		if t.behavior.CompareAndSwap(uint32(now), uint32(b)) {
+			return true
+		}
+	}
+}
 
 // Control is what a task or thread control port stands for, if it knows whose it is.
 type Control interface {

@@ -154,6 +154,9 @@ func (p *person) port() mach.Name {
 
 // name gives the task a right that the kernel made for it.
 func (p *person) name(right *ipc.Port) mach.Name {
+	if right == ipc.DeadRight() {
+		return mach.DeadName
+	}
 	p.w.Helper()
 	n, kr := p.Space.InsertSend(right, false)
 	p.w.want(kr, 0)

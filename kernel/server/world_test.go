@@ -177,3 +177,13 @@ func (p *person) rights() map[mach.Name][2]uint32 {
 	}
 	return all
 }
+
+// pending lists when alarms are due.
+func (w *world) pending() (at []uint64) {
+	w.clock.mu.Lock()
+	defer w.clock.mu.Unlock()
+	for a := range w.clock.alarms {
+		at = append(at, a.at)
+	}
+	return at
+}

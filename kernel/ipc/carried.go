@@ -5,16 +5,6 @@ import "portcullis.dev/mach"
 // The calls of this file are those of transfer.go and requests.go for rights that came in a message, or are to go into
 // one, and so are in no space.
 
-// DestroyRight gives up a right that is in no space. A port that is null or dead is fine.
-func (p *Port) DestroyRight(d mach.Disposition) {
-	if !p.valid() {
-		return
-	}
-	var c cleanup
-	c.right(p, d)
-	c.run(p.kernel)
-}
-
 // PlaceRight gives the space a right under a name of the caller's choice. d is a MOVE form. If it fails the right stays
 // the caller's.
 //

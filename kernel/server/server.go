@@ -125,12 +125,12 @@ func in(id, first, last int32) bool { return first <= id && id <= last }
 type destroyer struct{}
 
 // Destroy implements [rpc.Destroyer].
-func (destroyer) Destroy(p port, d mach.Disposition) { p.DestroyRight(d) }
+func (destroyer) Destroy(p port, d mach.Disposition) { p.Release(d) }
 
 // drop gives up send rights that a call took and does not keep.
 func drop(rights ...port) {
 	for _, p := range rights {
-		p.DestroyRight(mach.MoveSend)
+		p.Release(mach.MoveSend)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"portcullis.dev/kernel/exception"
+	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/mach"
 	"portcullis.dev/mach/state"
@@ -253,6 +254,20 @@ func TestRefusedSend(t *testing.T) {
 	r := p.raise(exception.Exception{Type: mach.ExcBreakpoint})
 	w.want(handler.reply(handler.receive(port), answer(0, 0, nil)), 0)
 	r.want(exception.Handled)
+	w.end()
+}
+
+// TestWrongType: the host's handler may be registered with a port of any type; exceptions go to some types only.
+func TestWrongType(t *testing.T) {
+	w := newWorld(t, object.Config{})
+	p, handler := w.plain(), w.plain()
+	port, kr := handler.Space.Construct(handler.th.IPC, &ipc.ConstructOptions{Flags: mach.InsertSendRight |
+		mach.NotificationPort})
+	w.want(kr, 0)
+	p.handle(object.HostLevel, handler, port, mach.ExceptionDefault|codes, 0)
+	if got := exception.Raise(p.th, x); got != exception.Unhandled || !handler.empty(port) {
+		t.Error(got)
+	}
 	w.end()
 }
 

@@ -28,7 +28,7 @@ type Handler struct {
 }
 
 // Handler returns where an exception of the thread goes at a level. ok is false if it goes nowhere: no port is set, or
-// it is dead, or a policy module refuses.
+// it is dead, or of a type that gets no exceptions, or a policy module refuses.
 //
 // Source: XNU osfmk/kern/exception.c, exception_deliver.
 func (th *Thread) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
@@ -41,7 +41,7 @@ func (th *Thread) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
 	switch {
 	case h.Port == nil || h.Port == ipc.DeadRight():
 		return Handler{}, false
-	case m.hooks.SendException != nil && m.hooks.SendException(th.task, x):
+	case m.hooks.SendException != nil && m.hooks.SendException(th.task, x), !restrict.ReceivesExceptions(h.Port.Type()):
 		release(h.Port)
 		return Handler{}, false
 	}

@@ -28,7 +28,7 @@ func (r *Restrictions) SetExceptionPorts(t *ipc.Thread, a *SetExceptionPorts) ma
 		return mach.KernInvalidArgument
 	case valid && (base < mach.ExceptionDefault || base > mach.ExceptionStateIdentityProtected):
 		return mach.KernInvalidArgument
-	case valid && !receivesExceptions(a.Port.Type()):
+	case valid && a.Excepting != nil && !ReceivesExceptions(a.Port.Type()):
 		return mach.KernInvalidRight
 	}
 	if _, known := mach.ThreadFlavorName(a.CPU, a.Flavor); a.Flavor != 0 && !known {
@@ -45,8 +45,11 @@ func (r *Restrictions) SetExceptionPorts(t *ipc.Thread, a *SetExceptionPorts) ma
 	return 0
 }
 
-// receivesExceptions says that ports of a type may be exception ports.
-func receivesExceptions(t mach.PortType) bool {
+// ReceivesExceptions says that exceptions are sent to ports of a type. Nobody else's can be registered, but for the
+// host.
+//
+// Source: XNU newest public tree, ipc_is_valid_exception_port and ipc_exception_send_allowed.
+func ReceivesExceptions(t mach.PortType) bool {
 	switch t {
 	case mach.PortTypePlain, mach.PortTypeException, mach.PortTypeService, mach.PortTypeWeakService,
 		mach.PortTypeUXHandler:

@@ -17,7 +17,7 @@ func (e *explainer) blame() {
 		}
 		return
 	}
-	call := e.t.call(r.Arch)
+	call := r.call(e.t)
 	if s := call.String(); s != "" {
 		e.say("%s", s)
 	}
@@ -29,7 +29,11 @@ func (e *explainer) blame() {
 	case c.frame == nil:
 		e.say("no frame of the faulting thread (%d) tells who made the call", e.t.Index)
 	case c.origin == system:
-		e.say("the whole stack of thread %d is Apple's; the outermost call that tells something is %s", e.t.Index, c.place())
+		whose := "Apple's"
+		if r.own != nil {
+			whose = "the system's"
+		}
+		e.say("the whole stack of thread %d is %s; the outermost call that tells something is %s", e.t.Index, whose, c.place())
 	default:
 		made := "the call"
 		if c.callee != "" {
@@ -116,6 +120,13 @@ func (e *explainer) fatality() {
 		return
 	}
 	var known []string
+	if r.Level != nil {
+		s := fmt.Sprintf("the process ran at level %s", r.Level)
+		if r.own != nil && r.own.DecidedBy != "" {
+			s += ", from " + clip(r.own.DecidedBy, 200)
+		}
+		known = append(known, s)
+	}
 	const hardenedRuntime = 0x10000 // CS_RUNTIME, XNU osfmk/kern/cs_blobs.h
 	if r.HaveCSFlags {
 		if r.CSFlags&hardenedRuntime != 0 {
@@ -136,6 +147,9 @@ func (e *explainer) fatality() {
 	switch {
 	case x.Class == rules.Optional:
 		why := "why it was fatal here the report does not say: the level is not in it"
+		if r.Level != nil {
+			why = "optional guards are fatal from level 1 on, or where they are set to be"
+		}
 		if r.SIP == "disabled" {
 			why = "it was fatal here perhaps because System Integrity Protection is disabled, which makes optional guards " +
 				"fatal for all on some systems"
@@ -161,8 +175,11 @@ func (e *explainer) confirm() {
 	case e.r.Shape == ShapeLog:
 		e.say("to confirm: switch the suspected code off and see the lines stop (log stream --predicate 'eventMessage " +
 			"CONTAINS \"EXC_GUARD\"')")
+	case e.r.own != nil && e.c.frame != nil && e.c.frame.Line == 0:
+		e.say("to learn the line: build %s with debug information", e.c.frame.Image)
 	case e.c.frame != nil && e.c.frame.Symbol == "" && e.c.origin != anonymous:
 		e.say("to confirm: portcullis explain --symbols with the program's dSYM names the function")
+	case e.r.own != nil:
 	case e.c.frame != nil && e.f.Callee != "" && e.g.typ == rules.GuardMachPort && e.c.origin != system && e.c.origin != anonymous:
 		e.say("to confirm: portcullis check on %s, or a breakpoint on %s", e.c.frame.Image, e.f.Callee)
 	}

@@ -67,8 +67,14 @@ func (r *Report) originOf(f *Frame) origin {
 	if path == "" && (name == "" || name == "???") {
 		return anonymous
 	}
+	if r.sdk(f) {
+		return system
+	}
 	if name == r.Process && name != "" || r.Path != "" && path == r.Path {
 		return program
+	}
+	if r.own != nil && underAny(path, "/lib/", "/lib64/", "[") {
+		return system
 	}
 	if im != nil && im.Source == "S" || underAny(path, "/usr/lib/", "/System/", "/Library/Apple/", "/private/preboot/Cryptexes/",
 		"/usr/libexec/rosetta", "/Library/Developer/CoreSimulator/") {
@@ -136,13 +142,13 @@ func (r *Report) findCulprit(t *Thread) culprit {
 	if t == nil {
 		return c
 	}
-	for i := range t.Frames {
+	for i := r.belowSDK(t); i < len(t.Frames); i++ {
 		f := &t.Frames[i]
 		o := r.originOf(f)
 		if o == anonymous && i == 0 && len(t.Frames) > 1 && r.originOf(&t.Frames[1]) == system && f.Symbol == "" {
 			continue // under Rosetta the program counter lies in translated code
 		}
-		if o == system && r.Process != f.Image {
+		if o == system && (r.Process != f.Image || r.sdk(f)) {
 			if c.index < 0 && (!wrapper(f.Symbol) || c.callee == "") && f.Symbol != "" {
 				c.callee = f.Symbol
 			}

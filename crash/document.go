@@ -52,6 +52,7 @@ type document struct {
 	LegacyInfo  lenient.Raw `json:"legacyInfo"`
 	ParsedData  lenient.Raw `json:"parsedData"`
 	ReportNotes lenient.Raw `json:"reportNotes"`
+	Own         *IPSOwn     `json:"portcullis"`
 
 	Type       string    `json:"type"` // an exception object by itself
 	Subtype    string    `json:"subtype"`
@@ -162,6 +163,7 @@ func (r *Report) addBody(d *document) {
 		}
 		r.setOS(v.Train)
 	}
+	r.addOwn(d.Own)
 	setTristate(&r.Translated, d.Translated)
 	setTristate(&r.Simulated, d.IsSimulated)
 	if d.IsNonFatal != nil && *d.IsNonFatal {
@@ -177,9 +179,31 @@ func (r *Report) addBody(d *document) {
 	if r.ExtMods == nil {
 		r.ExtMods = d.ExtMods
 	}
+	if len(r.Notes) == 0 && d.ReportNotes.Kind() == '[' {
+		_ = d.ReportNotes.Elements(func(_ int, v lenient.Raw) bool { // a cut end is told by the body's reader
+			if s, ok := v.String(); ok {
+				r.Notes = append(r.Notes, s)
+			}
+			return len(r.Notes) < maxNotes
+		})
+	}
 	r.addException(d)
 	r.addTermination(d.Termination)
 	r.addThreads(d)
+}
+
+// addOwn adds what a report of portcullis run knows better than Apple's.
+func (r *Report) addOwn(o *IPSOwn) {
+	if o == nil || r.own != nil {
+		return
+	}
+	r.own = o
+	if v, ok := rules.ParseOS(o.Emulates); ok && !r.OS.Known() {
+		r.OS = v
+	}
+	if l, err := rules.ParseLevel(o.Level); err == nil {
+		r.Level = &l
+	}
 }
 
 func setTristate(t *Tristate, b *bool) {

@@ -275,6 +275,9 @@ func (e *explainer) decode() {
 		return
 	}
 	x := &e.x
+	if x.Level == nil {
+		x.Level = r.Level
+	}
 	f.Rule, f.Message, f.Remedy, f.KillsFrom, f.Level = g.typ.String(), x.Sentence, x.Remedy, x.KillsFrom, x.Level
 	if x.Rule != nil {
 		f.Rule, f.Help = x.Rule.Name, x.Rule.Help()
@@ -304,6 +307,11 @@ func (e *explainer) numbers() {
 			names = append(names, fmt.Sprintf("%#x", t))
 		}
 		e.say("the lines name the targets %s", strings.Join(names, ", "))
+	}
+	if r.own != nil {
+		for _, n := range r.own.Notes {
+			e.say("%s", clip(n, 300))
+		}
 	}
 	for _, n := range r.Notes {
 		e.say("the report notes: %s", clip(n, 200))

@@ -86,9 +86,24 @@ type IPSBody struct {
 	KTriage      string        `json:"ktriageinfo"`
 	LegacyInfo   *IPSLegacy    `json:"legacyInfo"`
 	LogSignature string        `json:"logWritingSignature"`
+	ReportNotes  []string      `json:"reportNotes"` // what was odd about making the report
+	Own          *IPSOwn       `json:"portcullis"`  // reports of portcullis run alone
 
 	Keys  lenient.Keys
 	Extra lenient.Extra
+}
+
+// IPSOwn holds what reports of Linux processes say beyond Apple's. Apple's readers pass it by.
+type IPSOwn struct {
+	Version   string   `json:"version"`    // of the program that wrote the report
+	Emulates  string   `json:"emulates"`   // whose restrictions were enforced: "macOS 26.4"
+	Level     string   `json:"level"`      // of the process, as rules.Level writes it
+	DecidedBy string   `json:"decided_by"` // what gave it that level
+	Trap      string   `json:"trap"`       // that the thread was in: "mach_msg2_trap"
+	MessageID int64    `json:"msgh_id"`    // of the message it sent; 0 where there was none
+	Notes     []string `json:"notes"`      // what the audit has to say about the call
+	Keys      lenient.Keys
+	Extra     lenient.Extra
 }
 
 // IPSOSVersion names the system.

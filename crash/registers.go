@@ -11,6 +11,7 @@ type call struct {
 	trap    string // "mach_msg2_trap"
 	id      int32  // msgh_id of the message, 0 where unknown
 	routine string // MIG routine of that id
+	told    bool   // the report says so itself
 }
 
 // trapArgument names, for an architecture, the registers that still hold a trap's number and the word of
@@ -23,6 +24,19 @@ var trapArgument = map[string]struct {
 }{
 	"arm64":  {number: "x16", options: "x1", id: "x4"},
 	"x86_64": {number: "rax", options: "rsi", id: "r8", class: 0x1000000},
+}
+
+// call says what trap a thread was in, and what message it sent.
+func (r *Report) call(t *Thread) call {
+	if r.own == nil {
+		return t.call(r.Arch)
+	}
+	c := call{trap: r.own.Trap, told: true} // the registers are those of Linux, which knows no Mach traps
+	if id := r.own.MessageID; id > 0 && id <= 1<<31-1 {
+		c.id = int32(id)
+		c.routine, _ = mach.RoutineName(c.id)
+	}
+	return c
 }
 
 // call reads the trap arguments of the thread, where its registers are known and its innermost frame is a trap.
@@ -70,11 +84,18 @@ func (t *Thread) call(arch string) call {
 func (c call) String() string {
 	switch {
 	case c.routine != "":
-		return fmt.Sprintf("the registers show that the message was %d, a call of %s", c.id, c.routine)
+		return fmt.Sprintf("the %s that the message was %d, a call of %s", c.source(), c.id, c.routine)
 	case c.id != 0:
-		return fmt.Sprintf("the registers show that the message's id was %d", c.id)
+		return fmt.Sprintf("the %s that the message's id was %d", c.source(), c.id)
 	case c.trap != "":
 		return "the thread was in " + c.trap
 	}
 	return ""
+}
+
+func (c call) source() string {
+	if c.told {
+		return "report says"
+	}
+	return "registers show"
 }

@@ -61,10 +61,12 @@ type Report struct {
 	HaveCSFlags bool
 	CSFlags     int64
 	TeamID      string
+	Level       *rules.Level // the process ran at, where the report tells: those of portcullis run do
 	ExtMods     *IPSExtMods
 	Repeats     int      // kernel log: how many lines say the same
 	Targets     []uint32 // kernel log: the first distinct targets
 
+	own      *IPSOwn  // a Linux process; nil in reports of Apple's systems
 	proseOS  rules.OS // that the words around it speak of
 	partial  bool     // lines without process or threads
 	unread   []defect

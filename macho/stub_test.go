@@ -160,7 +160,7 @@ func TestOldImage(t *testing.T) {
 // TestGoTableOfBrokenImage has a Go table in an image whose list of function starts is empty or lost, where each of the
 // two would be put together from the other.
 func TestGoTableOfBrokenImage(t *testing.T) {
-	table := (&builder{}).u32(goMagic20, 0x08040000).u64(70, 1, 0, 72, 72, 72, 72, 72).pad(72 + 71*8).b
+	table := (&builder{}).u32(0xfffffff1, 0x08040000).u64(70, 1, 0, 72, 72, 72, 72, 72).pad(72 + 71*8).b
 	for _, starts := range []uint32{0, 0x7fffffff} {
 		cmds := segmentWith("__TEXT", handBase, 0x1000, 0, 5,
 			handSection{"__TEXT", "__text", handBase + 0x600, 16, 0x600, 0x80000400, 0, 0},

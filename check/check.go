@@ -35,6 +35,9 @@ type Options struct {
 	MinConfidence finding.Confidence
 	// Arch restricts the check to slices of one architecture (arm64 takes arm64e in, x86_64 x86_64h); "" checks all.
 	Arch string
+	// Symbols are paths of debug symbols beside those that are among what is checked: dSYM bundles, unstripped images,
+	// archives or folders of these. They are read only where a finding has no source line.
+	Symbols []string
 	// Limits bound what archives may cost; zero fields are the defaults.
 	Limits container.Limits
 	// Progress, where not nil, is told of each file before it is read.

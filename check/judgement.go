@@ -91,6 +91,9 @@ func (j judgement) finding(m *module, h hit, o outcome) finding.Finding {
 		Callee: h.callee, Arguments: h.arguments, Evidence: slices.Clone(h.evidence),
 		Message: h.message, Remedy: h.rule.Remedy, Help: h.rule.Help(),
 	}
+	for _, in := range h.inlined {
+		f.Where.Inlined = append(f.Where.Inlined, finding.Inlined{Function: in.Function, File: in.File, Line: in.Line})
+	}
 	if h.start != 0 {
 		f.Evidence = append(f.Evidence, fmt.Sprintf("the function has no name in the file; it begins at %#x", h.start))
 	}

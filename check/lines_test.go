@@ -46,6 +46,15 @@ func TestLines(t *testing.T) {
 	expectLine(t, one(checkAll(t, Options{}, at("in"))))
 	expectLine(t, one(checkAll(t, Options{}, at("in/Products"), at("in/dSYMs"))))
 	expectLine(t, one(checkAll(t, Options{}, zipOf(t, at("in"), at("in.zip")))))
+	// Symbols that lie elsewhere are found where the user says, also in an archive; an unstripped copy will do.
+	expectLine(t, one(checkAll(t, Options{Symbols: []string{at("in/dSYMs")}}, at("in/Products"))))
+	expectLine(t, one(checkAll(t, Options{Symbols: []string{zipOf(t, at("in/dSYMs"), at("dSYMs.zip"))}}, at("in/Products"))))
+	empty := filepath.Join(t.TempDir(), "none")
+	write(t, empty, nil)
+	if r := checkAll(t, Options{Symbols: []string{empty}}, at("in/Products")); len(r.Notes) != 1 ||
+		one(r).Where.Line != 0 {
+		t.Errorf("no symbols at the path: %+v", r)
+	}
 	// Two copies of one build share the symbols.
 	write(t, at("in/Copies/Foo"), read(t, at("in/Products/Foo.app/Foo")))
 	r := checkAll(t, Options{}, at("in"))
@@ -86,5 +95,27 @@ func TestLinesBeside(t *testing.T) {
 		if r := checkAll(t, Options{}, app); len(r.Findings) != 1 {
 			t.Errorf("symbols cut off at %d: %d findings", size, len(r.Findings))
 		}
+	}
+}
+
+// A function that was stripped of its name gets it back from the debug symbols, and those inlined into it are told.
+func TestInlined(t *testing.T) {
+	dir := t.TempDir()
+	at := func(p string) string { return filepath.Join(dir, p) }
+	m := newMaker(t)
+	path := m.link(at("Foo"), m.object("handler.c", "-DMAIN", "-DINLINE", "-g"))
+	run(t, "dsymutil-19", "-o", at("symbols/Foo.dSYM"), path)
+	run(t, "llvm-strip-19", "-S", "-x", path)
+	r := checkAll(t, Options{Symbols: []string{at("symbols")}}, path)
+	if len(r.Findings) != 1 {
+		t.Fatalf("%d findings", len(r.Findings))
+	}
+	f := r.Findings[0]
+	expectLine(t, f)
+	if len(f.Where.Inlined) != 1 || f.Where.Inlined[0].Function != "install_handler" || f.Where.Inlined[0].Line == 0 {
+		t.Errorf("inlined: %+v", f.Where.Inlined)
+	}
+	if f.Where.Function != "_setup" || has(f, "the function has no name in the file") {
+		t.Errorf("function %q, evidence %q", f.Where.Function, f.Evidence)
 	}
 }

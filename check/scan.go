@@ -24,6 +24,7 @@ type hit struct {
 	start    uint64 // address of a function that has no name; 0 where it has one
 	file     string
 	line     int
+	inlined  []macho.Inlined
 	known    *rules.Match // known software it lies in; nil where none was recognised
 	placed   bool         // names say that the call is its own, rather than somewhere in the same image
 }
@@ -176,7 +177,7 @@ func judgeFunction(img *macho.Image, start uint64, sites []uint64) []hit {
 		if h.function == "" {
 			h.start = start
 		}
-		h.file, h.line, _ = img.Line(site)
+		h.lookUp(img)
 		hits = append(hits, h)
 	}
 	for _, c := range result.Calls {

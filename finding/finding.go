@@ -50,8 +50,17 @@ type Where struct {
 	Address  string `json:"address,omitempty"`  // 0x…: virtual address of the call instruction
 	File     string `json:"file,omitempty"`     // source file, where debug information tells
 	Line     int    `json:"line,omitempty"`
-	Thread   *int   `json:"thread,omitempty"` // index of the faulting thread of a report
-	Image    string `json:"image,omitempty"`  // image that holds Function
+	// Functions that the call was inlined from, innermost first; the last is inlined into Function.
+	Inlined []Inlined `json:"inlined,omitempty"`
+	Thread  *int      `json:"thread,omitempty"` // index of the faulting thread of a report
+	Image   string    `json:"image,omitempty"`  // image that holds Function
+}
+
+// Inlined is a function whose code stands in another.
+type Inlined struct {
+	Function string `json:"function"`       // as the debug information has it
+	File     string `json:"file,omitempty"` // where it is called
+	Line     int    `json:"line,omitempty"`
 }
 
 // SDK names the known software a finding lies in.

@@ -243,6 +243,32 @@ func (w *Where) source() string {
 	return fmt.Sprintf("%s:%d", w.File, w.Line)
 }
 
+// maxInlined limits how many inlined functions people are told of.
+const maxInlined = 8
+
+// inlined lists the functions that the call was inlined from: "setup, called at boot.c:12; install, called at main.c:3".
+func (w *Where) inlined() string {
+	var parts []string
+	for i, in := range w.Inlined {
+		if i == maxInlined {
+			parts = append(parts, fmt.Sprintf("and %d more", len(w.Inlined)-i))
+			break
+		}
+		name := in.Function
+		if plain := demangled(name); plain != "" {
+			name = plain
+		}
+		if name == "" {
+			name = "a function without a name"
+		}
+		if at := (&Where{File: in.File, Line: in.Line}).source(); at != "" {
+			name += ", called at " + at
+		}
+		parts = append(parts, name)
+	}
+	return strings.Join(parts, "; ")
+}
+
 // about says which SDK this is and whether a version of it conforms: "KSCrash 1.15; fixed in 2.0".
 func (s *SDK) about() string {
 	t := s.Name

@@ -68,7 +68,7 @@ type (
 	}
 	htmlFinding struct {
 		ID, Function, Symbol, File, Arch, Confidence, Verdict, Call, Message, Arguments string
-		SDK, SDKSource, Code, Head                                                      string
+		Inlined, SDK, SDKSource, Code, Head                                             string
 		Change                                                                          Change
 		MoreEvidence                                                                    int
 		Kills, Explain                                                                  bool
@@ -197,7 +197,7 @@ func (r *Report) htmlFinding(e *entry) htmlFinding {
 		File: Printable(w.file()), Arch: Printable(e.archs()),
 		Confidence: Printable(string(f.Confidence)), Verdict: sentence(Printable(r.verdict(f)), ""), Call: Printable(e.call()),
 		Message: sentence(Printable(f.Message), ""), Arguments: Printable(f.arguments()), Kills: f.KillsHere,
-		Change: f.Change, Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
+		Inlined: Printable(w.inlined()), Change: f.Change, Backtrace: printableAll(f.Backtrace), Chain: printableAll(f.Chain),
 	}
 	h.Evidence = printableAll(f.Evidence[:min(len(f.Evidence), maxEvidence)])
 	h.MoreEvidence = len(f.Evidence) - len(h.Evidence)

@@ -24,7 +24,9 @@ func sampleCheck() *Report {
 				Rule: "SET_EXCEPTION_BEHAVIOR", Code: &code, KillsFrom: rules.Level1, Level: &level, KillsHere: true,
 				Confidence: Certain, Moment: MomentCheck, Callee: "task_set_exception_ports",
 				Where: Where{Path: "MyApp.app", Member: "Contents/Frameworks/Foo.framework/Foo", Arch: "arm64",
-					Function: "__ZN7kscrash15installHandlersEP4Portj", Address: "0x3f58", File: "handler.cpp", Line: 42},
+					Function: "__ZN7kscrash15installHandlersEP4Portj", Address: "0x3f58", File: "handler.cpp", Line: 42,
+					Inlined: []Inlined{{Function: "_ZN7kscrash8registerEj", File: "install.cpp", Line: 7},
+						{Function: "once", File: "install.cpp", Line: 20}}},
 				Arguments: map[string]string{"behavior": "0x80000001", "flavor": "0x6", "exception_mask": "0x6e"},
 				Evidence: []string{
 					"behavior is 0x80000001 (EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES): movz w3, #1 at 0x3f40, movk w3, " +
@@ -117,7 +119,8 @@ func sampleHostile() *Report {
 		r.Findings = append(r.Findings, Finding{
 			Rule: "SET_EXCEPTION_BEHAVIOR", KillsFrom: rules.Level1, Level: &level, KillsHere: true, Confidence: Likely,
 			Moment: MomentCheck, Payload: h,
-			Where:  Where{Path: h, Member: next, Arch: h, Function: h, Address: h, File: h, Line: 3, Image: h},
+			Where: Where{Path: h, Member: next, Arch: h, Function: h, Address: h, File: h, Line: 3, Image: h,
+				Inlined: []Inlined{{Function: h, File: next, Line: 1}}},
 			Callee: h, Arguments: map[string]string{h: next}, Evidence: []string{h}, Backtrace: []string{h},
 			SDK: &SDK{Name: h, Version: next, FixedIn: h, Source: h}, Chain: []string{h, next},
 			Message: h, Remedy: h, Help: h,

@@ -140,6 +140,7 @@ func (t *text) finding(e *entry) {
 	t.WriteString("  " + change + t.name(function) + gap + t.dim(place) + "\n")
 	t.painted(4, string(f.Confidence), t.report.verdict(f), t.confidence(f))
 	t.labelled(4, "call", e.call())
+	t.labelled(4, "inlined", w.inlined())
 	t.labelled(4, "what", f.Message)
 	t.labelled(4, "with", f.arguments())
 	t.facts(4, f)

@@ -45,6 +45,7 @@ func useEverything(data []byte) (found int) {
 			m.Function(a + 1)
 			m.SymbolName(a)
 			m.Line(a)
+			m.Inlined(a)
 			m.ObjectFile(a)
 			m.Reloc(a, 16)
 		}
@@ -86,6 +87,9 @@ func smallImages(t testing.TB) map[string][]byte {
 	out := map[string][]byte{}
 	for name, path := range images(t) {
 		out[name] = read(t, path)
+	}
+	for _, version := range []string{"2", "4", "5"} {
+		out["inlined, DWARF "+version] = read(t, source(t, "arm64", "inline.cpp", "-gdwarf-"+version))
 	}
 	out["archive"] = read(t, archive(t, "arm64"))
 	out["universal"] = read(t, universal(t))

@@ -51,6 +51,7 @@ type Image struct {
 	gofuncs   goTable
 	relocs    relocTable
 	lines     lineTable
+	dieTable  dieTable
 }
 
 // UUID identifies one build of an image; a dSYM has the UUID of the image it belongs to.

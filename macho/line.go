@@ -49,6 +49,22 @@ const (
 // information (object files compiled with -g, dSYM files) or a Go function table. The file is named as the compiler
 // did, which may be relative to the folder it ran in.
 func (m *Image) Line(addr uint64) (file string, line int, ok bool) {
+	if u, fileNo, lineNo := m.lineRowAt(addr); u != nil {
+		if name := u.fileName(&m.lines, fileNo); name != "" {
+			return name, int(lineNo), true
+		}
+	}
+	return m.goLine(addr)
+}
+
+// lineUnitAt returns the unit with the line of the code at addr.
+func (m *Image) lineUnitAt(addr uint64) (*lineUnit, bool) {
+	u, _, _ := m.lineRowAt(addr)
+	return u, u != nil
+}
+
+// lineRowAt returns the file and line of the code at addr, and the unit that tells; nil where none does.
+func (m *Image) lineRowAt(addr uint64) (u *lineUnit, fileNo, lineNo uint64) {
 	t := m.lineTable()
 	i, _ := slices.BinarySearchFunc(t.seqs, addr, func(s lineSequence, a uint64) int {
 		if s.low <= a {
@@ -75,12 +91,10 @@ func (m *Image) Line(addr uint64) (file string, line int, ok bool) {
 			return !r.end
 		})
 		if lineNo > 0 && lineNo < 1<<31 {
-			if name := u.fileName(t, fileNo); name != "" {
-				return name, int(lineNo), true
-			}
+			return u, fileNo, lineNo
 		}
 	}
-	return m.goLine(addr)
+	return nil, 0, 0
 }
 
 // lineTable reads the headers of all line number programs and the bounds of their sequences.

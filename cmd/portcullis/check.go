@@ -23,6 +23,7 @@ type checkFlags struct {
 	failOn        finding.Confidence
 	baseline      string
 	compare       string
+	symbols       []string
 	writeBaseline bool
 	format        string
 	output        string
@@ -75,6 +76,8 @@ as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (fi
 	addConfidenceFlag(cmd, &f.failOn, "fail-on", "exit with 1 for findings at least this sure")
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "leave out findings that this file knows")
 	cmd.Flags().BoolVar(&f.writeBaseline, "write-baseline", false, "write what is found to the --baseline file")
+	cmd.Flags().StringArrayVar(&f.symbols, "symbols", nil,
+		"take source lines from the dSYM files at this path too; they are found by UUID")
 	cmd.Flags().StringVar(&f.compare, "compare", "", "compare with this earlier version, or the JSON of its report")
 	addFormatFlag(cmd, &f.format, "text", "json", "sarif", "html")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "write to this file instead of standard output")
@@ -82,7 +85,12 @@ as sure as --fail-on, 2 for wrong usage, 3 where something could not be read (fi
 }
 
 func runCheck(cmd *cobra.Command, paths []string, f checkFlags) error {
-	opts := check.Options{Arch: f.arch, MinConfidence: f.minConfidence}
+	opts := check.Options{Arch: f.arch, MinConfidence: f.minConfidence, Symbols: f.symbols}
+	for _, p := range f.symbols {
+		if _, err := os.Stat(p); err != nil {
+			return usageError("", "--symbols %s: %w", p, cause(err))
+		}
+	}
 	if f.level != "" {
 		level, err := rules.ParseLevel(f.level)
 		if err != nil {

@@ -2,14 +2,13 @@ package exception
 
 import (
 	"portcullis.dev/kernel/ipc"
-	"portcullis.dev/kernel/object"
 	"portcullis.dev/mach"
 	"portcullis.dev/mig/rpc"
 )
 
 // caller calls a handler for the thread that waits.
 type caller struct {
-	th   *object.Thread
+	by   *ipc.Thread
 	from *ipc.Space // who answered
 	pid  int32      // what their message says of them
 }
@@ -23,7 +22,7 @@ func (c *caller) Call(req *rpc.Message[*ipc.Port], _ *rpc.Options) (*rpc.Message
 		it.Port, it.Disposition = it.Port.CopySend(), mach.MoveSend
 		items[i] = ipc.Item(it)
 	}
-	a, kr := c.th.IPC.Ask(req.Dest, req.ID, req.Body, items...)
+	a, kr := c.by.Ask(req.Dest, req.ID, req.Body, items...)
 	if kr != 0 {
 		return nil, kr
 	}

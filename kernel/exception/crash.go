@@ -39,3 +39,28 @@ func Guard(th *object.Thread, v *restrict.Violation) Outcome {
 	}
 	return Raise(th, Exception{mach.ExcGuard, int64(v.Code), int64(v.Subcode)})
 }
+
+// NotifyCorpse tells the handlers of EXC_CORPSE_NOTIFY that a corpse is there: the task's own and then the host's, which
+// is the way of crash reporters that the system starts. what is the exception that the task died of (EXC_CRASH,
+// EXC_GUARD, EXC_RESOURCE) and subcode its code's second half. The corpse's threads are gone: thread is the id of the one
+// that died, for messages that carry it, and the port of the thread is null in those that carry ports. registers are
+// its, nil if nobody kept them; what handlers answer changes none. The caller holds a right to the corpse meanwhile.
+//
+// Source: XNU osfmk/kern/task.c, task_deliver_crash_notification.
+func NotifyCorpse(corpse *object.Task, thread uint64, registers object.State, what mach.ExceptionType,
+	subcode int64) Outcome {
+	x := Exception{mach.ExcCorpseNotify, int64(what), subcode}
+	by := corpse.Machine().KernelThread()
+	for _, l := range []object.Level{object.TaskLevel, object.HostLevel} {
+		h, ok := corpse.Handler(l, x.Type)
+		if !ok {
+			continue
+		}
+		kr := send(by, &victim{corpse, nil, thread, registers}, &h, x)
+		h.Port.ReleaseSend()
+		if kr == 0 {
+			return Handled
+		}
+	}
+	return Unhandled
+}

@@ -105,3 +105,60 @@ func TestGuard(t *testing.T) {
 		})
 	}
 }
+
+// TestNotifyCorpse: the task's own handler, then the host's, learn of a corpse, in the form they asked for.
+func TestNotifyCorpse(t *testing.T) {
+	for _, f := range forms {
+		w := newWorld(t, object.Config{})
+		p, first, last := w.plain(), w.plain(), w.plain()
+		port, lastPort := first.port(), last.port()
+		p.handle(object.TaskLevel, first, port, f.behavior, 4)
+		p.handle(object.HostLevel, last, lastPort, f.behavior, 4)
+		id := p.th.ID()
+		right, kr := p.Corpse()
+		w.want(kr, 0)
+		r := &raised{w, make(chan exception.Outcome, 1)}
+		go func() {
+			r.outcome <- exception.NotifyCorpse(p.Task, id, p.cpu, mach.ExcCrash, 0x1234)
+		}()
+		w.want(first.Space.Deallocate(first.th.IPC, first.receive(port).Remote), 0)
+		m := last.receive(lastPort)
+		if m.ID != f.id || m.u32(f.exception) != uint32(mach.ExcCorpseNotify) || m.u32(f.code) != uint32(mach.ExcCrash) ||
+			m.u32(f.code+f.codeSize) != 0x1234 || f.threadID != 0 && m.u64(f.threadID) != id {
+			t.Errorf("%v: % x", f.behavior, m.b)
+		}
+		if f.task != 0 {
+			task, kr := last.Space.SendPort(m.name(f.task))
+			if w.want(kr, 0); w.TaskUnjudged(task, object.Control) != p.Task || m.name(f.thread) != 0 {
+				t.Errorf("%v: thread %#x, task %v", f.behavior, m.name(f.thread), task.Type())
+			}
+		}
+		if f.token != 0 {
+			token, kr := last.Space.SendPort(m.name(f.token))
+			w.want(kr, 0)
+			control, kr := w.TokenOf(token).TaskPort(last.th, object.Control)
+			w.want(kr, 0)
+			control.ReleaseSend()
+		}
+		body := answer(0, 0, nil)
+		if f.flavor != 0 {
+			body = answer(0, 4, moved(m, f.flavor+8))
+		}
+		w.want(last.reply(m, body), 0)
+		r.want(exception.Handled)
+		if p.cpu.pc() != 0x400000 {
+			t.Errorf("%v: registers of a corpse are set", f.behavior)
+		}
+		right.ReleaseSend()
+		w.end()
+	}
+	w := newWorld(t, object.Config{})
+	p := w.plain()
+	right, kr := p.Corpse()
+	w.want(kr, 0)
+	if got := exception.NotifyCorpse(p.Task, 1, nil, mach.ExcGuard, 0); got != exception.Unhandled {
+		t.Error(got)
+	}
+	right.ReleaseSend()
+	w.end()
+}

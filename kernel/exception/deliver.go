@@ -9,9 +9,18 @@ import (
 	"portcullis.dev/mach/state"
 )
 
+// victim is whom an exception befell.
+type victim struct {
+	task      *object.Task
+	thread    *object.Thread // nil of a corpse, whose threads are gone
+	id        uint64         // of the thread
+	registers object.State   // nil if nobody keeps them
+}
+
 // message is an exception on its way to one handler.
 type message struct {
 	caller
+	victim
 	to     *object.Handler
 	x      Exception
 	kind   int32
@@ -20,53 +29,59 @@ type message struct {
 }
 
 // deliver asks one handler. aborted says that thread_abort ended the wait.
+func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
+	th.SetInException(true)
+	kr = send(th.IPC, &victim{th.Task(), th, th.ID(), th.Registers()}, h, x)
+	aborted = th.Aborted()
+	th.SetInException(false)
+	return kr, aborted
+}
+
+// send sends the message that a handler's behaviour asks for, and takes its answer.
 //
 // Source: exception_deliver.
-func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
-	m := &message{caller: caller{th: th}, to: h, x: x, kind: int32(x.Type)}
+func send(by *ipc.Thread, v *victim, h *object.Handler, x Exception) mach.KernReturn {
+	m := &message{caller: caller{by: by}, victim: *v, to: h, x: x, kind: int32(x.Type)}
 	if h.Behavior&mach.MachExceptionCodes != 0 {
 		m.code = []int64{x.Code, x.Subcode}
 	} else {
 		m.code32 = []int32{int32(x.Code), int32(x.Subcode)}
 	}
-	th.SetInException(true)
-	defer func() {
-		aborted = th.Aborted()
-		th.SetInException(false)
-	}()
 	switch h.Behavior.Base() {
 	case mach.ExceptionDefault:
-		return m.raise(), false
+		return m.raise()
 	case mach.ExceptionState:
-		return m.raiseState(), false
+		return m.raiseState()
 	case mach.ExceptionStateIdentity:
-		return m.raiseStateIdentity(), false
+		return m.raiseStateIdentity()
 	case mach.ExceptionIdentityProtected:
-		return m.raiseProtected(), false
+		return m.raiseProtected()
 	case mach.ExceptionStateIdentityProtected:
-		return m.raiseStateProtected(), false
+		return m.raiseStateProtected()
 	}
-	return mach.KernFailure, false
+	return mach.KernFailure
 }
 
 // identity makes the ports of thread and task that the handler is shown. Control ports are shown in Developer Mode, and
 // of corpses.
 func (m *message) identity() (thread, task *ipc.Port, f object.Flavor) {
-	t := m.th.Task()
+	t := m.task
 	f = object.Read
 	if t.Machine().DeveloperMode() || t.IsCorpse() {
 		f = object.Control
 	}
-	return m.th.ThreadPort(t, f), t.TaskPort(t, f), f
+	if m.thread != nil {
+		thread = m.thread.ThreadPort(t, f)
+	}
+	return thread, t.TaskPort(t, f), f
 }
 
 // token makes an identity token of the task.
 func (m *message) token() (*ipc.Port, mach.KernReturn) {
-	t := m.th.Task()
 	if m.code == nil {
 		return nil, mach.KernFailure // there is no such message with short codes
 	}
-	return t.CreateToken(t)
+	return m.task.CreateToken(m.task)
 }
 
 func (m *message) raise() mach.KernReturn {
@@ -104,7 +119,7 @@ func (m *message) raiseProtected() mach.KernReturn {
 		return kr
 	}
 	defer release(token)
-	return machexc.MachExceptionRaiseIdentityProtected(m, m.to.Port, m.th.ID(), token, m.kind, m.code)
+	return machexc.MachExceptionRaiseIdentityProtected(m, m.to.Port, m.id, token, m.kind, m.code)
 }
 
 func (m *message) raiseStateProtected() mach.KernReturn {
@@ -114,33 +129,32 @@ func (m *message) raiseStateProtected() mach.KernReturn {
 	}
 	defer release(token)
 	return m.withState(func(f int32, old []uint32) (int32, []uint32, mach.KernReturn) {
-		return machexc.MachExceptionRaiseStateIdentityProtected(m, m.to.Port, m.th.ID(), token, m.kind, m.code, f, old)
+		return machexc.MachExceptionRaiseStateIdentityProtected(m, m.to.Port, m.id, token, m.kind, m.code, f, old)
 	}, true)
 }
 
 // withState sends the thread's registers along and sets those that come back, if that is the handler's to decide.
 func (m *message) withState(send func(f int32, old []uint32) (int32, []uint32, mach.KernReturn),
 	sets bool) mach.KernReturn {
-	registers := m.th.Registers()
-	if registers == nil {
+	if m.registers == nil {
 		return mach.KernInvalidArgument
 	}
-	old, kr := registers.Get(m.to.Flavor)
+	old, kr := m.registers.Get(m.to.Flavor)
 	if kr != 0 {
 		return kr
 	}
 	f, fresh, kr := send(int32(m.to.Flavor), old)
-	if kr != 0 || m.x.Type == mach.ExcCorpseNotify || !sets {
+	if kr != 0 || !sets || m.thread == nil {
 		return kr
 	}
 	flavor := uint32(f)
 	if m.to.Hardened {
-		if old, kr = registers.Get(flavor); kr != 0 {
+		if old, kr = m.registers.Get(flavor); kr != 0 {
 			return kr
 		}
-		fresh = state.OnlyPC(m.th.Task().Machine().CPU(), flavor, old, fresh)
+		fresh = state.OnlyPC(m.task.Machine().CPU(), flavor, old, fresh)
 	}
-	return m.th.SetStateAnswered(m.from, m.pid, flavor, fresh)
+	return m.thread.SetStateAnswered(m.from, m.pid, flavor, fresh)
 }
 
 func release(rights ...*ipc.Port) {

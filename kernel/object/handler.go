@@ -32,8 +32,22 @@ type Handler struct {
 //
 // Source: XNU osfmk/kern/exception.c, exception_deliver.
 func (th *Thread) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
-	m := th.task.m
-	from := [...]excepting{th, th.task, m.Host}[l]
+	if l == ThreadLevel {
+		return th.task.handler(th, x)
+	}
+	return th.task.Handler(l, x)
+}
+
+// Handler returns where an exception of a thread of the task goes at the level of the task or the host, as
+// [Thread.Handler] does.
+func (t *Task) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
+	if l == HostLevel {
+		return t.handler(t.m.Host, x)
+	}
+	return t.handler(t, x)
+}
+
+func (t *Task) handler(from excepting, x mach.ExceptionType) (h Handler, ok bool) {
 	from.withActions(false, func(all *actions) {
 		a := &all[x]
 		h = Handler{a.port.CopySend(), a.behavior, a.flavor, a.hardened}
@@ -41,7 +55,7 @@ func (th *Thread) Handler(l Level, x mach.ExceptionType) (h Handler, ok bool) {
 	switch {
 	case h.Port == nil || h.Port == ipc.DeadRight():
 		return Handler{}, false
-	case m.hooks.SendException != nil && m.hooks.SendException(th.task, x), !restrict.ReceivesExceptions(h.Port.Type()):
+	case t.m.hooks.SendException != nil && t.m.hooks.SendException(t, x), !restrict.ReceivesExceptions(h.Port.Type()):
 		release(h.Port)
 		return Handler{}, false
 	}

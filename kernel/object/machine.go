@@ -67,6 +67,8 @@ type Machine struct {
 	threads   atomic.Uint64 // the last thread id
 	live      struct{ tasks, threads, semaphores, tokens, timers atomic.Int64 }
 
+	errands func() *ipc.Space // what the kernel's own threads act for, made when first needed
+
 	mu      sync.Mutex
 	unique  uint64 // the last unique id of a process
 	tasks   map[int32]*Task
@@ -93,6 +95,7 @@ func New(c Config) *Machine {
 	}
 	m.IPC = ipc.New(k)
 	m.Host = newHost(m)
+	m.errands = sync.OnceValue(func() *ipc.Space { return m.IPC.NewSpace(ipc.SpaceConfig{}) })
 	m.Kernel = &Task{Restrict: &restrict.Task{Policy: restrict.Kernel}, m: m, life: alive}
 	m.Kernel.port = portal{m, m.Kernel}
 	m.Kernel.Restrict.Owner = m.Kernel
@@ -166,7 +169,11 @@ func (m *Machine) Close() {
 		t.Terminate()
 	}
 	m.Host.close()
+	m.errands().Terminate()
 }
+
+// KernelThread makes a thread of the kernel's own, to ask with and be answered ([ipc.Thread.Ask]).
+func (m *Machine) KernelThread() *ipc.Thread { return m.errands().NewThread(nil) }
 
 // id returns a number that stands for an object of the kernel without giving its address away (VM_KERNEL_ADDRHASH); 0
 // for nil.

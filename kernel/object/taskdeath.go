@@ -72,7 +72,8 @@ func (t *Task) Terminate() mach.KernReturn {
 }
 
 // Corpse ends the task but for a corpse, which lasts as long as somebody holds a send right to its new control port.
-// The first such right comes back. The name port stays what it was; the other ports die.
+// The first such right comes back. The name port stays what it was; the other ports die. Who handles
+// EXC_CORPSE_NOTIFY for the task stays registered.
 //
 // Source: XNU osfmk/kern/ipc_tt.c, ipc_task_reset and convert_corpse_to_port_and_nsrequest.
 func (t *Task) Corpse() (*ipc.Port, mach.KernReturn) {
@@ -85,7 +86,10 @@ func (t *Task) Corpse() (*ipc.Port, mach.KernReturn) {
 		return nil, mach.KernFailure
 	}
 	t.life = corpse
+	notify := t.exceptions[mach.ExcCorpseNotify]
+	t.exceptions[mach.ExcCorpseNotify] = action{}
 	e := t.vacate()
+	t.exceptions[mach.ExcCorpseNotify] = notify
 	e.ports = append(e.ports, t.ports[Control], t.ports[Read], t.ports[Inspect])
 	t.ports[Read], t.ports[Inspect], t.substitute = nil, nil, false
 	t.ports[Control] = t.m.IPC.NewObjectPort(taskTypes[Control], &t.port)

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"portcullis.dev/mig"
 	"portcullis.dev/mig/cgen"
+	"portcullis.dev/mig/model"
 )
 
 // TestStubs compiles the C stubs of every interface, with gcc and with clang, without a warning.
@@ -26,28 +28,60 @@ func TestStubs(t *testing.T) {
 	}
 	for _, i := range all(t) {
 		t.Run(i.Name, func(t *testing.T) {
-			files, err := cgen.Generate(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			var sources []string
-			for _, f := range files {
-				if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				if strings.HasSuffix(f.Name, ".c") {
-					sources = append(sources, f.Name)
-				}
-			}
 			for _, cc := range compilers {
-				args := []string{"-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-c"}
-				cmd := exec.Command(cc, append(args, sources...)...)
-				cmd.Dir = dir
-				if out, err := cmd.CombinedOutput(); err != nil {
-					t.Errorf("%s: %v\n%s", cc, err, out)
-				}
+				compileStubs(t, i, cc, "-O2")
 			}
 		})
+	}
+}
+
+// TestStubsWithHeaders compiles the C stubs with a set of Mach headers in place of what portcullis_mig.h declares: that
+// in the folder PORTCULLIS_MACH_HEADERS, by clang with the options in PORTCULLIS_MACH_CFLAGS. The size that each message
+// must have is asserted of the structures that those headers' types make.
+func TestStubsWithHeaders(t *testing.T) {
+	headers := os.Getenv("PORTCULLIS_MACH_HEADERS")
+	if headers == "" {
+		t.Skip("PORTCULLIS_MACH_HEADERS names no folder with Mach headers")
+	}
+	names, err := filepath.Glob("*.defs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if name == "types.defs" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			i, errs := mig.Compile(name, mig.Options{Define: []string{"MACH_HEADERS"}})
+			if errs.Errors() > 0 {
+				t.Fatal(errs.All[0].String())
+			}
+			args := append([]string{"-isystem", headers}, strings.Fields(os.Getenv("PORTCULLIS_MACH_CFLAGS"))...)
+			compileStubs(t, i, "clang", args...)
+		})
+	}
+}
+
+// compileStubs compiles the stubs of both sides without a warning.
+func compileStubs(t *testing.T, i *model.Interface, cc string, args ...string) {
+	t.Helper()
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	args = append([]string{"-std=c11", "-Wall", "-Wextra", "-Werror", "-c"}, args...)
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f.Name, ".c") {
+			args = append(args, f.Name)
+		}
+	}
+	cmd := exec.Command(cc, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", cc, err, out)
 	}
 }

@@ -2,7 +2,7 @@
  * What stubs written by "portcullis mig --c" need of a system: message structures, codes, and the functions that send
  * and that destroy.
  *
- * Where there is a mach/mach.h, that and the headers beside it are the system: Apple's SDK, or ours. Elsewhere, and with
+ * Where there is a mach/mig.h, that and the headers beside it are the system: Apple's SDK, or ours. Elsewhere, and with
  * PORTCULLIS_MIG_STANDALONE, all is declared here, and whoever links the stubs provides the functions.
  */
 #ifndef PORTCULLIS_MIG_H
@@ -13,24 +13,28 @@
 #include <string.h>
 
 #if !defined(PORTCULLIS_MIG_STANDALONE) && !defined(PORTCULLIS_MIG_SYSTEM) && defined(__has_include)
-#if __has_include(<mach/mach.h>)
+#if __has_include(<mach/mig.h>)
 #define PORTCULLIS_MIG_SYSTEM 1
 #endif
 #endif
 
 #ifdef PORTCULLIS_MIG_SYSTEM
 
-#include <mach/mach.h>
+/* None of these includes a generated header, so that mach/task.h and its like may be generated. */
+#include <mach/message.h>
 #include <mach/mig.h>
 #include <mach/mig_errors.h>
 #include <mach/ndr.h>
 #include <mach/notify.h>
 
+extern void mach_msg_destroy(mach_msg_header_t *);
+extern mach_port_t mig_get_special_reply_port(void);
+
 /* Frees memory that a request brought out of line. */
 static inline void
 mig_release(const void *address, uint64_t size)
 {
-	(void)vm_deallocate(mach_task_self(), (vm_address_t)(uintptr_t)address, (vm_size_t)size);
+	mig_deallocate((vm_address_t)(uintptr_t)address, (vm_size_t)size);
 }
 
 #else /* all is declared here */

@@ -11,14 +11,22 @@ import (
 //
 // Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_results.
 func (t *Thread) receiveUser(a *Args, o mach.Option) mach.KernReturn {
-	w := &t.wait
-	w.room, w.auxRoom, w.options = uint32(min(len(a.Buffer), 1<<31)), uint32(min(len(a.BufferAux), 1<<31)), o
-	if a.Grow != nil {
-		w.room = min(a.Room, 1<<31)
-	}
-	if kr := t.await(a.Receive, o, a.Timeout); kr != 0 {
+	if kr, waiting := t.line(a, o, false); waiting {
+		s := &t.started
+		t.parker.Park()
+		s.stop()
+		if kr := t.leave(s); kr != 0 {
+			return kr
+		}
+	} else if kr != 0 {
 		return kr
 	}
+	return t.received(a, o)
+}
+
+// received delivers what is in the thread's waiter.
+func (t *Thread) received(a *Args, o mach.Option) mach.KernReturn {
+	w := &t.wait
 	m := w.msg
 	w.msg = nil
 	c := &t.cleanup
@@ -92,23 +100,27 @@ func (p *Port) contextNow() uint64 {
 	return p.context
 }
 
-// await gets a message, or the size of one that is too large, into the thread's waiter.
-func (t *Thread) await(name mach.Name, o mach.Option, timeout uint32) mach.KernReturn {
-	s, w := t.space, &t.wait
+// line gets a message, or the size of one that is too large, into the thread's waiter, or puts the thread in line for one;
+// then t.started says where. If alone, nobody sleeps.
+func (t *Thread) line(a *Args, o mach.Option, alone bool) (kr mach.KernReturn, waiting bool) {
+	s, w, name, timeout := t.space, &t.wait, a.Receive, a.Timeout
+	w.room, w.auxRoom, w.options = uint32(min(len(a.Buffer), 1<<31)), uint32(min(len(a.BufferAux), 1<<31)), o
+	if a.Grow != nil {
+		w.room = min(a.Room, 1<<31)
+	}
 	s.mu.Lock()
 	e, _ := s.lookup(name)
 	if e == nil || e.rights&(mach.TypeReceive|mach.TypePortSet) == 0 {
 		s.mu.Unlock()
 		t.violate(GuardRcvInvalidName, name, 0)
-		return mach.RcvInvalidName
+		return mach.RcvInvalidName, false
 	}
 	p, set := e.port, e.set
 	var n uint64
 	if set != nil {
 		s.mu.Unlock()
-		var kr mach.KernReturn
-		if n, kr = t.awaitSet(set, o, timeout); n == 0 {
-			return kr
+		if n, kr = t.awaitSet(set, o, timeout, alone); n == 0 {
+			return kr, false
 		}
 	} else {
 		p.mu.Lock()
@@ -117,28 +129,36 @@ func (t *Thread) await(name mach.Name, o mach.Option, timeout uint32) mach.KernR
 		if p.queue.head != nil {
 			p.hand(w)
 			p.mu.Unlock()
-			return 0
+			return 0, false
 		}
 		if o&mach.RcvTimeout != 0 && timeout == 0 {
 			p.mu.Unlock()
-			return mach.RcvTimedOut
+			return mach.RcvTimedOut, false
 		}
-		n = w.begin()
+		n = w.begin(alone)
 		p.receivers.push(w)
 		p.mu.Unlock()
 	}
-	switch r := w.sleep(n, o&mach.RcvTimeout != 0, milliseconds(timeout)); {
+	t.started = started{args: a, options: o, set: set, port: p}
+	t.started.stop = w.arm(n, o&mach.RcvTimeout != 0, milliseconds(timeout))
+	return 0, true
+}
+
+// leave takes the thread out of the line that it was in, and says how its wait ended.
+func (t *Thread) leave(s *started) mach.KernReturn {
+	w := &t.wait
+	switch r := w.result; {
 	case r == waitAwakened:
 		return 0
-	case set != nil:
-		set.mu.Lock()
-		set.receivers.remove(w)
-		set.mu.Unlock()
+	case s.set != nil:
+		s.set.mu.Lock()
+		s.set.receivers.remove(w)
+		s.set.mu.Unlock()
 		return wakeError(r)
 	default:
-		p.mu.Lock()
-		p.receivers.remove(w)
-		p.mu.Unlock()
+		s.port.mu.Lock()
+		s.port.receivers.remove(w)
+		s.port.mu.Unlock()
 		return wakeError(r)
 	}
 }
@@ -154,7 +174,7 @@ func wakeError(r waitResult) mach.KernReturn {
 }
 
 // awaitSet takes the first message of a set, or gets in line; then n is the number of the sleep.
-func (t *Thread) awaitSet(set *PortSet, o mach.Option, timeout uint32) (n uint64, kr mach.KernReturn) {
+func (t *Thread) awaitSet(set *PortSet, o mach.Option, timeout uint32, alone bool) (n uint64, kr mach.KernReturn) {
 	w := &t.wait
 	for {
 		set.mu.Lock()
@@ -173,7 +193,7 @@ func (t *Thread) awaitSet(set *PortSet, o mach.Option, timeout uint32) (n uint64
 			set.mu.Unlock()
 			return 0, mach.RcvTimedOut
 		}
-		n = w.begin()
+		n = w.begin(alone)
 		set.receivers.push(w)
 		set.mu.Unlock()
 		return n, 0

@@ -39,6 +39,41 @@ func (t *Thread) Msg2(a *Args) mach.KernReturn {
 	return 0
 }
 
+// StartMsg2 is Msg2 for a thread that has nobody to sleep for it while it waits for a message: if waiting is true, the call
+// goes on by itself, and once there is something to finish wakeup is called, from anywhere and perhaps before StartMsg2
+// returns, with ports locked. Then FinishMsg2 returns what Msg2 would have. The thread still sleeps where a message cannot
+// be sent at once.
+func (t *Thread) StartMsg2(a *Args, wakeup func()) (kr mach.KernReturn, waiting bool) {
+	o := t.options(a.Options) | mach.MachMsg2
+	if o&mach.SendMsg != 0 {
+		if kr := t.space.kernel.restrict.SendOptions(t, o); kr != 0 {
+			return kr, false
+		}
+		if kr := t.sendUser(a, o, false); kr != 0 {
+			return kr, false
+		}
+	}
+	if o&mach.RcvMsg == 0 {
+		return 0, false
+	}
+	t.wakeup = wakeup
+	if kr, waiting = t.line(a, o, true); kr != 0 || waiting {
+		return kr, waiting
+	}
+	return t.received(a, o), false
+}
+
+// FinishMsg2 ends a call that StartMsg2 began and left waiting, after its wakeup was called.
+func (t *Thread) FinishMsg2() mach.KernReturn {
+	s := t.started
+	t.started = started{}
+	s.stop()
+	if kr := t.leave(&s); kr != 0 {
+		return kr
+	}
+	return t.received(s.args, s.options)
+}
+
 // MsgLegacy is mach_msg as it was before mach_msg2.
 func (t *Thread) MsgLegacy(a *Args) mach.KernReturn {
 	o := t.options(a.Options & 0xffffffff)
@@ -296,7 +331,7 @@ func (t *Thread) enter(p *Port, m *Message, o mach.Option, timeout uint32) mach.
 		return mach.SendNoBuffer
 	}
 	w := &t.wait
-	n := w.begin()
+	n := w.begin(false)
 	p.senders.push(w)
 	p.mu.Unlock()
 	r := w.sleep(n, o&mach.SendTimeout != 0, milliseconds(timeout))
@@ -328,7 +363,7 @@ func (p *Port) admit() {
 		}
 		p.queue.count++
 		w.result = waitAwakened
-		w.thread.parker.Unpark()
+		w.wake()
 	}
 }
 
@@ -363,7 +398,7 @@ func (p *Port) pump() {
 		}
 		p.hand(w)
 		w.result = waitAwakened
-		w.thread.parker.Unpark()
+		w.wake()
 	}
 }
 

@@ -32,6 +32,17 @@ type Thread struct {
 
 	cleanup cleanup
 	send    Send
+	wakeup  func()  // of calls begun by StartMsg2
+	started started // the call that is waiting for a message without its thread
+}
+
+// started is a call that StartMsg2 has left waiting.
+type started struct {
+	args    *Args
+	options mach.Option
+	set     *PortSet
+	port    *Port
+	stop    func() bool
 }
 
 // NewThread makes a thread of the space. A nil parker is for goroutines.
@@ -77,6 +88,7 @@ type waiter struct {
 	thread *Thread
 	state  atomic.Uint64
 	result waitResult
+	alone  bool // the thread does not sleep: it is told by its wakeup
 
 	// of receivers
 	room    uint32 // bytes for message and trailer
@@ -92,8 +104,8 @@ type waiter struct {
 }
 
 // begin starts a sleep and returns its number.
-func (w *waiter) begin() uint64 {
-	w.msg, w.large, w.result = nil, 0, waitAwakened
+func (w *waiter) begin(alone bool) uint64 {
+	w.msg, w.large, w.result, w.alone = nil, 0, waitAwakened, alone
 	s := (w.state.Load() | 1) + 1
 	w.state.Store(s)
 	return s
@@ -109,6 +121,15 @@ func (w *waiter) claim() bool {
 func (w *waiter) finish(r waitResult) {
 	if w.claim() {
 		w.result = r
+		w.wake()
+	}
+}
+
+// wake tells the thread that its sleep is over; whoever calls it has claimed the sleep.
+func (w *waiter) wake() {
+	if w.alone {
+		w.thread.wakeup()
+	} else {
 		w.thread.parker.Unpark()
 	}
 }
@@ -118,23 +139,31 @@ func milliseconds(n uint32) time.Duration { return time.Duration(n) * time.Milli
 
 // sleep parks until somebody ends the sleep s. A timeout counts if limited.
 func (w *waiter) sleep(s uint64, limited bool, timeout time.Duration) waitResult {
+	stop := w.arm(s, limited, timeout)
+	w.thread.parker.Park()
+	stop()
+	return w.result
+}
+
+// arm sees to it that the sleep s ends in time, and if the thread is killed. stop disarms it.
+func (w *waiter) arm(s uint64, limited bool, timeout time.Duration) (stop func() bool) {
 	k := w.thread.space.kernel
-	stop := func() bool { return true }
+	stop = unarmed
 	if limited && k.clock != nil {
 		stop = k.clock.AfterFunc(timeout, func() {
 			if w.state.CompareAndSwap(s, s|1) {
 				w.result = waitTimedOut
-				w.thread.parker.Unpark()
+				w.wake()
 			}
 		})
 	}
 	if w.thread.killed.Load() {
 		w.finish(waitInterrupted)
 	}
-	w.thread.parker.Park()
-	stop()
-	return w.result
+	return stop
 }
+
+func unarmed() bool { return true }
 
 // waitList is a line of waiters, first come, first served. It is guarded by the lock of its port or set.
 type waitList struct{ head, tail *waiter }
@@ -192,6 +221,6 @@ func (l *waitList) claimFirst() *waiter {
 func (l *waitList) wakeAll(r waitResult) {
 	for w := l.claimFirst(); w != nil; w = l.claimFirst() {
 		w.result = r
-		w.thread.parker.Unpark()
+		w.wake()
 	}
 }

@@ -20,7 +20,7 @@ type Waiters struct {
 // gets KERN_TERMINATED unless it was woken.
 func (l *Waiters) Sleep(t *Thread, mu sync.Locker, limited bool, d time.Duration, then func() bool) mach.KernReturn {
 	w := &t.wait
-	n := w.begin()
+	n := w.begin(false)
 	if l.Reversed {
 		l.list.pushFirst(w)
 	} else {
@@ -62,7 +62,7 @@ func (l *Waiters) WakeOne() bool {
 	if w == nil {
 		return false
 	}
-	w.thread.parker.Unpark()
+	w.wake()
 	return true
 }
 
@@ -71,7 +71,7 @@ func (l *Waiters) Wake(t *Thread) bool {
 	for w := l.list.head; w != nil; w = w.next {
 		if w.thread == t && w.claim() {
 			l.list.remove(w)
-			w.thread.parker.Unpark()
+			w.wake()
 			return true
 		}
 	}

@@ -157,10 +157,10 @@ func (s *spinner) wait(k *Kernel, posted *uint32, seen uint32) bool {
 	if atomic.LoadUint32(posted) != seen {
 		return true
 	}
-	if k.noSpin || s.limit == 0 {
+	if k.noSpin {
 		return false
 	}
-	for i := range s.limit {
+	for i := range max(s.limit, spinLeast) {
 		if atomic.LoadUint32(posted) != seen {
 			s.limit = min(spinMost, s.limit+i/2+spinLeast)
 			return true

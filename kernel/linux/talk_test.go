@@ -5,7 +5,9 @@ package linux_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"portcullis.dev/kernel/linux"
 	"portcullis.dev/kernel/object"
@@ -106,13 +108,17 @@ func init() {
 			if _, err := fmt.Scan(&n); err != nil {
 				return nil
 			}
-			for range n {
+			took := make([]int64, n)
+			for i := range n {
+				start := time.Now()
 				m := task.Message{ID: 5, Dest: service, DestDisposition: mach.CopySend, Body: make([]byte, 24)}
 				if _, kr := th.Peer().Call(&m, nil); kr != 0 {
 					return kr
 				}
+				took[i] = int64(time.Since(start))
 			}
-			say("done")
+			slices.Sort(took)
+			say("done %d %d %d", took[n/2], took[n*99/100], took[n*999/1000])
 		}
 	}
 }
@@ -167,5 +173,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 	a.hears("done")
 	b.ResetTimer()
 	a.tell("%d", b.N)
-	a.hears("done")
+	var p50, p99, p999 float64
+	fmt.Sscan(a.hears("done"), &p50, &p99, &p999)
+	b.ReportMetric(p50, "p50-ns")
+	b.ReportMetric(p99, "p99-ns")
+	b.ReportMetric(p999, "p99.9-ns")
 }

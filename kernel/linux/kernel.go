@@ -68,6 +68,7 @@ type Kernel struct {
 	hot     atomic.Int64  // lanes that sleep on a futex
 	version atomic.Uint32 // of the process in the last audit token
 	pages   sync.Map      // of bulk memory: first byte to *bulk
+	ready   ready
 
 	mu        sync.Mutex
 	closed    bool

@@ -3,21 +3,13 @@
 package linux
 
 import (
-	"runtime"
 	"sync/atomic"
-	"time"
 
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
+	"portcullis.dev/mach"
 	"portcullis.dev/trap"
 )
-
-// hotTime is how long a lane's goroutine sleeps on the futex of its lane before it lets go of its system thread. Calls
-// that follow one another faster cost one futex wake-up each way, others a packet on the socket more.
-const hotTime = 4 * time.Millisecond
-
-// hotMax is how many lanes may sleep on futexes at once: each holds a system thread.
-var hotMax = int64(4 + 4*runtime.NumCPU())
 
 // lane is a thread of a process, as far as its calls go.
 type lane struct {
@@ -28,12 +20,15 @@ type lane struct {
 	mem     *trap.Memory
 	c       *trap.Control
 
-	seen uint32        // the request that was taken last
-	bell chan struct{} // rung while the lane is asleep
-	over atomic.Bool   // the thread or the process has ended
+	owner atomic.Uint32
+	over  atomic.Bool // the thread or the process has ended
+	seen  uint32      // the request that was taken last
+	code  mach.KernReturn
 
 	request request
 	args    ipc.Args
+	grown   func(int) []byte // grow and wakeup, made once
+	wake    func()
 	result  [8]uint64
 	in      []byte // copies of what the task sent
 	out     []byte // what it gets
@@ -49,73 +44,6 @@ type request struct {
 	args  [12]uint64
 	size  uint32
 	count uint32
-}
-
-// ring wakes the lane's goroutine if it is asleep.
-func (l *lane) ring() {
-	select {
-	case l.bell <- struct{}{}:
-	default:
-	}
-}
-
-// end makes the lane's goroutine return soon.
-func (l *lane) end() {
-	l.over.Store(true)
-	l.thread.IPC.Kill()
-	l.ring()
-	trap.FutexWake(&l.c.Posted)
-}
-
-// serve takes requests until the thread ends.
-func (l *lane) serve() {
-	defer l.process.laneDone(l)
-	for l.await() {
-		if !l.take() {
-			l.process.misbehaves("a request that is none")
-			return
-		}
-		if !l.handle() {
-			return
-		}
-	}
-}
-
-// await waits for a request; false if the thread has ended.
-func (l *lane) await() bool {
-	if l.spin.wait(l.process.kernel, &l.c.Posted, l.seen) {
-		return !l.over.Load()
-	}
-	k := l.process.kernel
-	for {
-		if k.hot.Add(1) <= hotMax {
-			atomic.StoreUint32(&l.c.KernelState, trap.KernelFutex)
-			for until := time.Now().Add(hotTime); ; {
-				if atomic.LoadUint32(&l.c.Posted) != l.seen || l.over.Load() {
-					k.hot.Add(-1)
-					atomic.StoreUint32(&l.c.KernelState, trap.KernelAwake)
-					return !l.over.Load()
-				}
-				left := time.Until(until)
-				if left <= 0 {
-					break
-				}
-				trap.FutexWait(&l.c.Posted, l.seen, left)
-			}
-		}
-		k.hot.Add(-1)
-		atomic.StoreUint32(&l.c.KernelState, trap.KernelAsleep)
-		if atomic.LoadUint32(&l.c.Posted) == l.seen && !l.over.Load() {
-			<-l.bell
-		}
-		atomic.StoreUint32(&l.c.KernelState, trap.KernelAwake)
-		if l.over.Load() {
-			return false
-		}
-		if atomic.LoadUint32(&l.c.Posted) != l.seen {
-			return true
-		}
-	}
 }
 
 // take copies the request out of the task's reach; false if it is out of bounds.

@@ -9,31 +9,39 @@ import (
 	"portcullis.dev/trap"
 )
 
-// handle carries out the request and answers it; false if the thread gets no answer any more.
-func (l *lane) handle() bool {
-	r := &l.request
+// start carries out the request that was taken; false if it waits for a message.
+func (l *lane) start() bool {
 	l.out, l.placed = l.out[:0], l.placed[:0]
 	l.bulk.clearOut()
 	l.result = [8]uint64{}
-	var kr mach.KernReturn
-	switch r.op {
+	switch l.request.op {
 	case trap.OpMsg2, trap.OpMsgLegacy:
-		kr = l.message()
+		return l.message()
 	case trap.OpThreadEnds:
-		l.answer(trap.AnswerDone)
-		return false
+		l.over.Store(true)
 	case trap.OpUpcallDone, trap.OpBacktrace:
 		l.process.misbehaves("it answers what nobody asked")
-		return false
+		l.over.Store(true)
 	default:
-		kr = l.operation()
+		l.code = l.operation()
 	}
+	return true
+}
+
+// reply gives the thread what its call has come to; false if the thread gets no answer any more.
+func (l *lane) reply() bool {
 	l.bulk.clearIn()
-	if !l.judge(kr) || l.over.Load() {
+	if !l.judge(l.code) {
+		return false
+	}
+	if l.over.Load() {
+		if l.request.op == trap.OpThreadEnds {
+			l.answer(trap.AnswerDone)
+		}
 		return false
 	}
 	if l.result[0] == 0 {
-		l.result[0] = uint64(uint32(kr))
+		l.result[0] = uint64(uint32(l.code))
 	}
 	l.c.Result = l.result
 	if !l.write() {
@@ -90,18 +98,19 @@ func (l *lane) write() bool {
 // maxRoom is the most that one message may take in a receiver's buffer: the largest message and its trailer.
 const maxRoom = mach.MaxBodySize + mach.HeaderSize + mach.MaxTrailerSize
 
-// message is mach_msg2 or the trap that was there before.
-func (l *lane) message() mach.KernReturn {
+// message is mach_msg2 or the trap that was there before; false if it waits for a message.
+func (l *lane) message() bool {
 	a := &l.request.args
 	m := &l.args
 	*m = ipc.Args{Options: mach.Option(a[0]), Receive: mach.Name(a[1]), Timeout: uint32(a[3]), BufferAt: a[5],
-		Room: uint32(min(a[2], maxRoom)), Grow: l.grow}
+		Room: uint32(min(a[2], maxRoom)), Grow: l.grown}
 	size, aux := a[6], a[7]
 	in := l.in
 	if l.request.size == 0 && len(l.pieces) > 0 && l.pieces[0].Address == 0 && l.pieces[0].Offset == trap.Bulk {
 		b, err := l.process.kernel.openBulk(l.bulk.takeIn(0), l.pieces[0].Size)
 		if err != nil {
-			return mach.SendInvalidData
+			l.code = mach.SendInvalidData
+			return true
 		}
 		in = append([]byte(nil), b.data...)
 		l.process.kernel.release(b.data)
@@ -109,13 +118,15 @@ func (l *lane) message() mach.KernReturn {
 	}
 	if m.Options&mach.SendMsg != 0 {
 		if size > uint64(len(in)) {
-			return mach.SendInvalidData
+			l.code = mach.SendInvalidData
+			return true
 		}
 		m.Send = in[:size]
 		if m.Options&mach.MsgVector != 0 && aux > 0 {
 			at := (size + 7) &^ 7
 			if at > uint64(len(in)) || aux > uint64(len(in))-at {
-				return mach.SendInvalidData
+				l.code = mach.SendInvalidData
+				return true
 			}
 			m.SendAux = in[at : at+aux]
 		}
@@ -123,17 +134,25 @@ func (l *lane) message() mach.KernReturn {
 	if m.Options&mach.MsgVector != 0 && a[8] > 0 {
 		m.BufferAux = make([]byte, min(a[8], mach.MaxAuxSize))
 	}
-	trace := l.process.kernel.config.Tracer
-	if trace != nil {
+	if trace := l.process.kernel.config.Tracer; trace != nil {
 		trace.Call(l, m)
 	}
-	var kr mach.KernReturn
-	if l.request.op == trap.OpMsg2 {
-		kr = l.thread.IPC.Msg2(m)
-	} else {
-		kr = l.thread.IPC.MsgLegacy(m)
+	if l.request.op == trap.OpMsgLegacy {
+		l.messageDone(l.thread.IPC.MsgLegacy(m))
+		return true
 	}
-	if trace != nil {
+	kr, waiting := l.thread.IPC.StartMsg2(m, l.wake)
+	if !waiting {
+		l.messageDone(kr)
+	}
+	return !waiting
+}
+
+// messageDone takes down what a message call has come to.
+func (l *lane) messageDone(kr mach.KernReturn) {
+	m := &l.args
+	l.code = kr
+	if trace := l.process.kernel.config.Tracer; trace != nil {
 		trace.Return(l, m, kr)
 	}
 	if sendError(kr) && len(m.Send) > 0 {
@@ -147,7 +166,6 @@ func (l *lane) message() mach.KernReturn {
 		}
 		l.out = append(l.out, m.BufferAux...)
 	}
-	return kr
 }
 
 // grow makes the buffer that a message is received into.

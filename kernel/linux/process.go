@@ -396,13 +396,14 @@ func (p *Process) newLane(tid int) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{process: p, tid: tid, mem: mem, c: mem.Control(), bell: make(chan struct{}, 1)}
+	l := &lane{process: p, tid: tid, mem: mem, c: mem.Control()}
+	l.grown, l.wake = l.grow, l.wakeup
 	l.c.KernelState = trap.KernelAsleep
 	kind := object.PThread
 	if tid == p.PID {
 		kind = object.MainThread
 	}
-	th, kr := p.Task.NewThread(kind, nil, p.registers(tid))
+	th, kr := p.Task.NewThread(kind, newParker(p.kernel), p.registers(tid))
 	if kr != 0 {
 		mem.Close()
 		return nil, fmt.Errorf("no thread can be made: %w", kr)
@@ -420,12 +421,13 @@ func (p *Process) newLane(tid int) (*lane, error) {
 	l.index = p.next
 	p.next++
 	p.lanes[l.index] = l
-	p.work.Go(l.serve)
+	p.work.Add(1)
 	return l, nil
 }
 
-// laneDone frees what a lane had. Its goroutine calls it last.
+// laneDone frees what a lane had; whoever owns it calls it last.
 func (p *Process) laneDone(l *lane) {
+	defer p.work.Done()
 	p.mu.Lock()
 	delete(p.lanes, l.index)
 	p.mu.Unlock()

@@ -26,6 +26,7 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 		return true
 	}
 	p, k := l.process, l.process.kernel
+	defer k.asleep()()
 	for i := range found {
 		v := &Violation{Violation: found[i], Process: p, TID: l.tid}
 		if v.Fate != restrict.Killed {
@@ -61,10 +62,8 @@ const backtraceTime = 2 * time.Second
 
 // backtrace asks the thread where it is; nil if it does not say.
 func (l *lane) backtrace() []byte {
-	stop := time.AfterFunc(backtraceTime, l.end)
-	defer stop.Stop()
 	l.answer(trap.AnswerDying)
-	if !l.await() || !l.take() || l.request.op != trap.OpBacktrace {
+	if !l.next(backtraceTime) || l.request.op != trap.OpBacktrace {
 		return nil
 	}
 	return append([]byte(nil), l.in...)

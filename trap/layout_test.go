@@ -50,6 +50,7 @@ func TestLayout(t *testing.T) {
 		"offsetof(struct pt_record, registers)":   uint64(unsafe.Offsetof(r.Registers)),
 		"offsetof(struct pt_record, floating)":    uint64(unsafe.Offsetof(r.Floating)),
 		"offsetof(struct pt_record, changed)":     uint64(unsafe.Offsetof(r.Changed)),
+		"offsetof(struct pt_record, chained)":     uint64(unsafe.Offsetof(r.Chained)),
 		"offsetof(struct pt_record, command)":     uint64(unsafe.Offsetof(r.Command)),
 		"offsetof(struct pt_record, result)":      uint64(unsafe.Offsetof(r.Result)),
 		"offsetof(struct pt_record, arguments)":   uint64(unsafe.Offsetof(r.Arguments)),

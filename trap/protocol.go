@@ -230,7 +230,7 @@ type Record struct {
 	Registers          [40]uint64
 	Floating           [528]byte
 	Changed            uint32
-	_                  uint32
+	Chained            uint32
 
 	Command   Upcall
 	Result    int32

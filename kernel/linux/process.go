@@ -41,11 +41,12 @@ type Process struct {
 	dying    atomic.Bool   // it violated a restriction, or crashed
 	finished chan struct{} // closed when the process has hung up or ended
 
-	mu    sync.Mutex
-	gone  bool
-	next  uint32
-	lanes map[uint32]*lane
-	work  sync.WaitGroup // lanes
+	mu      sync.Mutex
+	gone    bool
+	next    uint32
+	lanes   map[uint32]*lane
+	threads map[int]*thread // by Linux thread id
+	work    sync.WaitGroup  // lanes
 }
 
 // Name returns the name of the program.
@@ -55,9 +56,9 @@ func (p *Process) Name() string { return filepath.Base(p.Path) }
 func (p *Process) Threads() map[int]*object.Thread {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make(map[int]*object.Thread, len(p.lanes))
-	for _, l := range p.lanes {
-		all[l.tid] = l.thread
+	all := make(map[int]*object.Thread, len(p.threads))
+	for tid, t := range p.threads {
+		all[tid] = t.object
 	}
 	return all
 }
@@ -109,7 +110,8 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 		return nil, unix.ESRCH, err
 	}
 	p := &Process{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid), Started: time.Now(), kernel: k, socket: s,
-		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{}, finished: make(chan struct{})}
+		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{},
+		threads: map[int]*thread{}, finished: make(chan struct{})}
 	abandon := func(errno unix.Errno, err error) (*Process, unix.Errno, error) {
 		if p.area != nil {
 			p.area.Close()
@@ -383,8 +385,9 @@ func (p *Process) give(in *trap.Packet, f *os.File) error {
 
 // newLane makes a thread of the process a Mach thread.
 func (p *Process) newLane(tid int) (*lane, error) {
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.PID, tid)); err != nil {
-		return nil, fmt.Errorf("process %d has no thread %d", p.PID, tid)
+	t, err := p.threadFor(tid)
+	if err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	if len(p.lanes) >= maxLanes {
@@ -396,28 +399,17 @@ func (p *Process) newLane(tid int) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{process: p, tid: tid, mem: mem, c: mem.Control()}
+	l := &lane{process: p, tid: tid, thread: t.object, mem: mem, c: mem.Control()}
 	l.grown, l.wake = l.grow, l.wakeup
 	l.c.KernelState = trap.KernelAsleep
-	kind := object.PThread
-	if tid == p.PID {
-		kind = object.MainThread
-	}
-	th, kr := p.Task.NewThread(kind, newParker(p.kernel), p.registers(tid))
-	if kr != 0 {
-		mem.Close()
-		return nil, fmt.Errorf("no thread can be made: %w", kr)
-	}
-	th.Owner = l
-	l.thread = th
 	l.bulk.init()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
-		th.Terminate()
+	if p.gone || l.thread.Owner != nil {
 		mem.Close()
-		return nil, net.ErrClosed
+		return nil, fmt.Errorf("thread %d has a lane already", tid)
 	}
+	l.thread.Owner = l
 	l.index = p.next
 	p.next++
 	p.lanes[l.index] = l
@@ -431,7 +423,11 @@ func (p *Process) laneDone(l *lane) {
 	p.mu.Lock()
 	delete(p.lanes, l.index)
 	p.mu.Unlock()
-	l.thread.Terminate()
+	if l.tid == 0 {
+		l.thread.Terminate()
+	} else {
+		p.forgetThread(l.tid)
+	}
 	l.bulk.close()
 	l.mem.Close()
 }

@@ -5,8 +5,6 @@ package linux
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,12 +207,7 @@ type Stops struct {
 func (p *Process) Stop(tids ...int) *Stops {
 	s := &Stops{process: p}
 	if len(tids) == 0 {
-		all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID))
-		for _, e := range all {
-			if tid, err := strconv.Atoi(e.Name()); err == nil && len(tids) < trap.AreaRecords {
-				tids = append(tids, tid)
-			}
-		}
+		tids = p.tids()
 	}
 	waits := map[int]chan *Stopped{}
 	for _, tid := range tids {

@@ -33,10 +33,9 @@ var hotMax = int64(4 + 4*runtime.NumCPU())
 // ready is the lanes whose calls can be finished. Whoever makes one ready often holds locks, and so leaves it to the
 // workers that are at work.
 type ready struct {
-	mu       sync.Mutex
-	lanes    []*lane
-	active   int  // workers in a call
-	draining bool // a goroutine does what no worker does
+	mu     sync.Mutex
+	lanes  []*lane
+	active int // workers in a call
 }
 
 // enter and leave surround what a worker does in a call other than sleeping.
@@ -204,8 +203,7 @@ func (l *lane) begin() bool {
 		l.process.laneDone(l)
 		return false
 	}
-	done := l.start()
-	for !done {
+	if !l.start() {
 		if l.owner.CompareAndSwap(laneOwned, laneWaiting) {
 			return false
 		}

@@ -184,7 +184,7 @@ enum pt_op {
 enum pt_packet_kind {
 	PT_HELLO = 1,	 /* version in a, flags in b, fork token in token (0: none); -> PT_HELLO: status in a, with the
 			    descriptor of the process's area. status: 0, or an errno with a text that says why */
-	PT_LANE = 2,	 /* thread id in a -> PT_LANE: status in a, index in b, with the descriptor of the lane. The thread
+	PT_LANE = 2,	 /* thread id in a (0: a Mach thread that is bound to no thread of Linux's) -> PT_LANE: status in a, index in b, with the descriptor of the lane. The thread
 			    becomes a Mach thread; the process's first lane may be that of any thread */
 	PT_DOORBELL = 3, /* lane's index in a; no answer */
 	PT_GIVE = 4,	 /* lane's index in a, entry of ool_in in b, with a memory file; no answer. Before the trap */
@@ -244,7 +244,7 @@ struct pt_record {
 	uint64_t registers[40];
 	uint8_t floating[528]; /* x86_64: the 512 bytes of FXSAVE; arm64: fpsr, fpcr, 8 bytes, v0...v31 (up to 528 in all) */
 	uint32_t changed;      /* set by the kernel: 1 registers, 2 floating */
-	uint32_t reserved;
+	uint32_t chained;      /* a handler of the program's own gets the signal if the kernel says PT_RECORD_DEFAULT */
 
 	uint32_t command; /* PT_UPCALL_... */
 	int32_t result;	  /* errno */

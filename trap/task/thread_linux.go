@@ -31,7 +31,7 @@ type Thread struct {
 
 // NewThread makes a Mach thread.
 func (t *Task) NewThread() (*Thread, error) {
-	f, answer, err := t.ask(&trap.Packet{Kind: trap.Lane, A: uint32(unix.Gettid())})
+	f, answer, err := t.ask(&trap.Packet{Kind: trap.Lane})
 	if err != nil {
 		return nil, fmt.Errorf("making a Mach thread: %w", err)
 	}

@@ -47,7 +47,22 @@ func (th *Thread) Construct(f mach.ConstructFlags, context uint64) (mach.Name, e
 	return mach.Name(v), err
 }
 
-// ConstructConnection makes a connection port for a service that the task receives for (MPO_CONNECTION_PORT).
+// PortOptions are the options of mach_port_construct.
+type PortOptions struct {
+	Flags      mach.ConstructFlags
+	Context    uint64    // also the guard, with mach.ContextAsGuard
+	QueueLimit uint32    // with mach.QueueLimit
+	Service    mach.Name // send right to the service that a mach.ConnectionPort is for
+}
+
+// ConstructWith is mach_port_construct with all options but those of service ports.
+func (th *Thread) ConstructWith(o PortOptions) (mach.Name, error) {
+	v, err := th.value(trap.OpPortConstruct, "mach_port_construct", th.own(), uint64(o.Flags), o.Context,
+		uint64(o.QueueLimit), uint64(o.Service))
+	return mach.Name(v), err
+}
+
+// ConstructConnection makes a connection port for a service that the task can send to (MPO_CONNECTION_PORT).
 func (th *Thread) ConstructConnection(f mach.ConstructFlags, service mach.Name) (mach.Name, error) {
 	v, err := th.value(trap.OpPortConstruct, "mach_port_construct", th.own(), uint64(f|mach.ConnectionPort), 0, 0,
 		uint64(service))

@@ -16,7 +16,7 @@ import (
 // Task is a task of a machine in this process. It implements xpc.Task and what goes beyond it.
 type Task struct {
 	*object.Task
-	memory *arena
+	memory *xpc.Arena
 	who    *Registry
 	// Violation, if not nil, is told of every guard that a call of the task ran into. Where it is nil, or after it, a
 	// task that has to die does.
@@ -28,8 +28,8 @@ type Task struct {
 
 // NewTask makes a task. who may be nil; then nothing is known of peers but what their tokens say.
 func NewTask(m *object.Machine, c object.TaskConfig, who *Registry) (*Task, error) {
-	a := &arena{next: 1 << 32, pieces: make(map[uint64][]byte)}
-	c.Memory = a
+	a := &xpc.Arena{}
+	c.Memory = memory{a}
 	t, err := m.NewTask(c)
 	if err != nil {
 		return nil, err
@@ -53,16 +53,10 @@ func (t *Task) Bootstrap() mach.Name {
 }
 
 // Store implements xpc.Task. Nothing is copied.
-func (t *Task) Store(b []byte) (uint64, error) { return t.memory.store(b), nil }
+func (t *Task) Store(b []byte) (uint64, error) { return t.memory.Store(b) }
 
 // Load implements xpc.Task. Nothing is copied.
-func (t *Task) Load(address uint64, size int) ([]byte, error) {
-	b, ok := t.memory.take(address, size)
-	if !ok {
-		return nil, fmt.Errorf("there are no %d bytes at %#x", size, address)
-	}
-	return b, nil
-}
+func (t *Task) Load(address uint64, size int) ([]byte, error) { return t.memory.Load(address, size) }
 
 // Identify implements xpc.Identifier.
 func (t *Task) Identify(token mach.AuditToken) (*xpc.Identity, error) {
@@ -149,46 +143,24 @@ func (h *thread) Request(name mach.Name, id int32, sync uint32, notify mach.Name
 
 func (h *thread) Close() { h.th.Terminate() }
 
-// arena is the memory of a task that is this very process: pieces with made-up addresses.
-type arena struct {
-	mu     sync.Mutex
-	next   uint64
-	pieces map[uint64][]byte
-}
-
-func (a *arena) store(b []byte) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	at := a.next
-	a.next += uint64(len(b)+0xfff)&^0xfff + 0x1000
-	a.pieces[at] = b
-	return at
-}
-
-func (a *arena) take(at uint64, size int) ([]byte, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	b, ok := a.pieces[at]
-	if !ok || len(b) < size {
-		return nil, false
-	}
-	delete(a.pieces, at)
-	return b[:size], true
-}
+// memory is what the kernel sees of a task whose memory is this very process.
+type memory struct{ *xpc.Arena }
 
 // CopyIn implements ipc.Memory.
-func (a *arena) CopyIn(_ *ipc.Thread, addr uint64, size uint32, deallocate bool) ([]byte, bool) {
-	if deallocate {
-		return a.take(addr, int(size))
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	b, ok := a.pieces[addr]
-	if !ok || len(b) < int(size) {
+func (m memory) CopyIn(_ *ipc.Thread, addr uint64, size uint32, deallocate bool) ([]byte, bool) {
+	b, err := m.Load(addr, int(size))
+	if err != nil {
 		return nil, false
 	}
-	return append([]byte(nil), b[:size]...), true
+	if !deallocate {
+		m.Put(addr, b)
+		b = append([]byte(nil), b...)
+	}
+	return b, true
 }
 
 // CopyOut implements ipc.Memory.
-func (a *arena) CopyOut(_ *ipc.Thread, data []byte) (uint64, bool) { return a.store(data), true }
+func (m memory) CopyOut(_ *ipc.Thread, data []byte) (uint64, bool) {
+	at, err := m.Store(data)
+	return at, err == nil
+}

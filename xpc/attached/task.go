@@ -1,0 +1,214 @@
+// Package attached is XPC in a program of its own: one that has joined a kernel, as programs do that portcullis run,
+// kernel and launchd start.
+package attached
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"portcullis.dev/mach"
+	"portcullis.dev/mig/rpc"
+	"portcullis.dev/trap/task"
+	"portcullis.dev/xpc"
+)
+
+// Task is this process as a task. It implements xpc.Task and xpc.Identifier.
+type Task struct {
+	*task.Task
+	xpc.Arena
+
+	mu        sync.Mutex
+	bootstrap mach.Name
+}
+
+// Join makes the process a task of the kernel that the environment names, and returns XPC in it. A process joins once.
+func Join(ctx context.Context) (*xpc.Process, error) {
+	t, err := task.Join(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return xpc.NewProcess(&Task{Task: t}), nil
+}
+
+// Bootstrap implements xpc.Task.
+func (t *Task) Bootstrap() mach.Name {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bootstrap == 0 {
+		if th, err := t.Task.NewThread(); err == nil {
+			t.bootstrap, _ = th.BootstrapPort()
+			th.Close()
+		}
+	}
+	return t.bootstrap
+}
+
+// NewThread implements xpc.Task.
+func (t *Task) NewThread() (xpc.Thread, error) {
+	th, err := t.Task.NewThread()
+	if err != nil {
+		return nil, err
+	}
+	return &thread{t: t, th: th}, nil
+}
+
+// thread implements xpc.Thread over a thread of package task, which has messages in their open form.
+type thread struct {
+	t     *Task
+	th    *task.Thread
+	large []byte // a message that did not fit, as bytes
+	from  mach.Name
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // of the call that is being made
+}
+
+// code returns the return code in an error. A kernel that is gone is like a peer that is.
+func code(err error, otherwise mach.KernReturn) mach.KernReturn {
+	var kr mach.KernReturn
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &kr):
+		return kr
+	}
+	return otherwise
+}
+
+func (h *thread) Msg2(c *xpc.Call) mach.KernReturn {
+	if h.large != nil && c.Options&mach.SendMsg == 0 && c.Receive == h.from {
+		return h.deliver(c.Buffer, h.large)
+	}
+	var m *task.Message
+	otherwise := mach.RcvPortDied
+	if c.Options&mach.SendMsg != 0 {
+		otherwise = mach.SendInvalidDest
+		var err error
+		if m, err = open(c.Send, &h.t.Arena); err != nil {
+			return mach.SendMsgTooSmall
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.mu.Lock()
+	h.cancel = cancel
+	h.mu.Unlock()
+	got, err := h.th.Msg(ctx, m, task.Args{Options: c.Options &^ mach.RcvLarge, Timeout: c.Timeout, Receive: c.Receive})
+	h.mu.Lock()
+	h.cancel = nil
+	h.mu.Unlock()
+	cancel()
+	if err != nil {
+		kr := code(err, otherwise)
+		if kr == otherwise && errors.Is(err, context.Canceled) {
+			kr = mach.RcvInterrupted
+			if m != nil {
+				kr = mach.SendInterrupted
+			}
+		}
+		if kr == mach.SendInterrupted || kr == mach.SendTimedOut {
+			if back, err := rpc.Encode(m, &h.t.Arena); err == nil && len(back) <= len(c.Send) {
+				copy(c.Send, back)
+			}
+		}
+		return kr
+	}
+	if got == nil {
+		return 0
+	}
+	b, err := h.bytes(got)
+	if err != nil {
+		return mach.RcvBodyError
+	}
+	h.from = c.Receive
+	return h.deliver(c.Buffer, b)
+}
+
+// deliver puts a received message into a buffer, or keeps it if it does not fit.
+func (h *thread) deliver(buffer, b []byte) mach.KernReturn {
+	if len(b) > len(buffer) {
+		h.large = b
+		copy(buffer, b[:mach.HeaderSize])
+		return mach.RcvTooLarge
+	}
+	copy(buffer, b)
+	h.large = nil
+	return 0
+}
+
+// open turns the bytes of a message to send into its open form.
+func open(b []byte, memory rpc.Memory) (*task.Message, error) {
+	m, err := rpc.Decode(b, memory)
+	if err != nil {
+		return nil, err
+	}
+	// A sender has in Remote what a receiver finds in Local.
+	m.Dest, m.Reply = m.Reply, m.Dest
+	m.DestDisposition, m.ReplyDisposition = m.ReplyDisposition, m.DestDisposition
+	return m, nil
+}
+
+// bytes turns a received message into bytes as the kernel delivers them.
+func (h *thread) bytes(m *task.Message) ([]byte, error) {
+	turned := *m
+	turned.Dest, turned.Reply = m.Reply, m.Dest
+	turned.DestDisposition, turned.ReplyDisposition = m.ReplyDisposition, m.DestDisposition
+	b, err := rpc.Encode(&turned, &h.t.Arena)
+	if err != nil {
+		return nil, err
+	}
+	n := (len(b) + 3) &^ 3
+	b = append(b, make([]byte, n-len(b)+mach.MaxTrailerSize)...)
+	return b[:n+m.Trailer.Encode(b[n:], m.Elements)], nil
+}
+
+func (h *thread) Interrupt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cancel != nil {
+		h.cancel()
+	}
+}
+
+func (h *thread) SpecialReplyPort() mach.Name {
+	n, _ := h.th.SpecialReplyPort()
+	return n
+}
+
+func (h *thread) Construct(o *xpc.PortOptions) (mach.Name, mach.KernReturn) {
+	n, err := h.th.ConstructWith(task.PortOptions{Flags: o.Flags, Context: o.Guard, QueueLimit: o.QueueLimit,
+		Service: o.Service})
+	return n, code(err, mach.KernFailure)
+}
+
+func (h *thread) Destruct(name mach.Name, sends int32, guard uint64) mach.KernReturn {
+	return code(h.th.Destruct(name, sends, guard), mach.KernFailure)
+}
+
+func (h *thread) Deallocate(n mach.Name) mach.KernReturn {
+	return code(h.th.Deallocate(n), mach.KernFailure)
+}
+
+func (h *thread) ModRefs(n mach.Name, r mach.Right, delta int32) mach.KernReturn {
+	return code(h.th.ModRefs(n, r, delta), mach.KernFailure)
+}
+
+func (h *thread) MakeSend(n mach.Name) mach.KernReturn {
+	return code(h.th.InsertRight(n, n, mach.MakeSend), mach.KernFailure)
+}
+
+func (h *thread) Request(name mach.Name, id int32, sync uint32, notify mach.Name) mach.KernReturn {
+	previous, err := h.th.RequestNotification(name, id, sync, notify, mach.MakeSendOnce)
+	if previous.Valid() {
+		h.th.Deallocate(previous)
+	}
+	return code(err, mach.KernFailure)
+}
+
+func (h *thread) Close() { h.th.Close() }
+
+// Identify implements xpc.Identifier. Which program a process runs is asked of launchd, which the kernel has told.
+func (t *Task) Identify(token mach.AuditToken) (*xpc.Identity, error) {
+	return nil, fmt.Errorf("nothing more is known of process %d", token.PID())
+}

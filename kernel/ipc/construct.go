@@ -77,6 +77,8 @@ func (p *Port) configure(o *ConstructOptions) {
 	p.immovable = p.immovable || o.Flags&mach.ImmovableReceive != 0
 	p.enforceReply = o.Flags&mach.EnforceReplyPortSemantics != 0
 	p.service = o.Service
+	p.filtered = o.Flags&mach.FilterMsg != 0 || o.Service != nil ||
+		o.Flags&mach.ConstructTypeMask == mach.ConnectionPort && o.ServiceName != AnonymousService
 	if o.Flags&mach.QueueLimit != 0 {
 		p.queue.limit = int(o.QueueLimit)
 	}

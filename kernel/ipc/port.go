@@ -30,6 +30,7 @@ type Port struct {
 	immovable    bool // the receive right may not leave its space
 	afterPD      bool // a port-destroyed notification is carrying it
 	enforceReply bool
+	filtered     bool // messages of filtered tasks to it are
 	guarded      bool
 	strict       bool
 	context      uint64
@@ -86,6 +87,9 @@ func (p *Port) Object() Object { return p.object }
 
 // EnforcesReply says that messages to the port need a proper reply port, by its type or its own wish.
 func (p *Port) EnforcesReply() bool { return p.enforceReply || p.policy.EnforceReply }
+
+// Filtered says that the sandbox has its say about messages to the port.
+func (p *Port) Filtered() bool { return p.filtered }
 
 // ReceiverName returns the receiver's name for the port: 0 in transit, 1 for the kernel.
 func (p *Port) ReceiverName() mach.Name {

@@ -96,6 +96,9 @@ func (t *Thread) options(o mach.Option) mach.Option {
 	if o&mach.SendFilterNonfatal != 0 {
 		o = o&^mach.SendFilterNonfatal | mach.PolicyFilterNonfatal
 	}
+	if t.space.filtered {
+		o |= mach.PolicyFilterMsg
+	}
 	return o | mach.Option(t.space.policy)<<mach.PolicyShift
 }
 

@@ -28,6 +28,7 @@ type Space struct {
 	account  *account
 	memory   Memory
 	identity Identity
+	filtered bool   // the sandbox filters its messages
 	policy   uint32 // word of the restrictions, shown in option bits from mach.PolicyShift on
 
 	// Owner is for whoever made the space; the package does not look at it.
@@ -45,6 +46,7 @@ type SpaceConfig struct {
 	Memory   Memory // nil: no out-of-line memory can be sent or received
 	Identity Identity
 	Policy   uint32
+	Filtered bool // the sandbox filters its messages
 	Owner    any
 }
 
@@ -52,7 +54,7 @@ type SpaceConfig struct {
 func (k *Kernel) NewSpace(c SpaceConfig) *Space {
 	k.live.spaces.Add(1)
 	return &Space{kernel: k, account: new(account), memory: c.Memory, identity: c.Identity, policy: c.Policy,
-		Owner: c.Owner, active: true, table: make([]entry, 1, 32), reverse: map[*Port]uint32{}}
+		filtered: c.Filtered, Owner: c.Owner, active: true, table: make([]entry, 1, 32), reverse: map[*Port]uint32{}}
 }
 
 // Policy returns the restrictions' word for the space.

@@ -208,6 +208,9 @@ var scenarios = []scenario{
 		n := o.construct(ipc.ConstructOptions{Flags: mach.ContextAsGuard, Context: 0x1234})
 		return o.Unguard(o.t, n, 1)
 	}, "KKKKKKKK", code(ipc.GuardIncorrectGuard, 0x103), 0x1234, mach.KernInvalidArgument, false},
+	{"MSG_FILTERED", "message that the sandbox filters", func(w *world) mach.KernReturn {
+		return w.filtered(7, 0)
+	}, "KKKKKKKK", code(ipc.GuardMsgFiltered, 0), 7, mach.SendMsgFiltered, false},
 	{"INVALID_RIGHT", "mach_port_deallocate of a receive right", func(w *world) mach.KernReturn {
 		n, kr := w.offender.Allocate(w.offender.t, mach.RightReceive)
 		w.ok(kr)
@@ -255,6 +258,11 @@ var scenarios = []scenario{
 		w.offender.task.Entitlements = map[string]bool{restrict.WeakReplyEntitlement: true}
 		return w.moved(w.offender.construct(ipc.ConstructOptions{Flags: mach.WeakReplyPort}), mach.MoveReceive)
 	}, "---RRR--", code(ipc.GuardMoveWeakReply, 0x103), 0, 0, false},
+	{"MACH_EXC_THREAD_SET_STATE", "answer to an exception of the task with new registers, by another task",
+		func(w *world) mach.KernReturn {
+			return w.r.SetThreadState(w.offender.t, &restrict.SetThreadState{Target: w.offender.task, InException: true,
+				Replier: w.peer.task, ReplierPID: 77, Flavor: mach.ARMThreadState64, CPU: "arm64"})
+		}, "----RR--", code(ipc.GuardExcThreadSetState, 6), 77, 0, false},
 	{"INVALID_NOTIFICATION_PORT", "exception port as the port to notify", func(w *world) mach.KernReturn {
 		o := w.offender
 		to := o.construct(ipc.ConstructOptions{Flags: mach.ExceptionPort})

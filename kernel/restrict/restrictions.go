@@ -20,7 +20,13 @@ type System struct {
 func (s *System) sip() bool { return s.NotMac || !s.SIPOff }
 
 // Restrictions are Apple's. They implement ipc.Restrictions.
-type Restrictions struct{ System }
+type Restrictions struct {
+	System
+	// Filter is the sandbox's: it says whether a filtered task may send a message with an id to a service or connection
+	// port, or one made with MPO_FILTER_MSG. Of messages to the bootstrap port it sees the id without the top byte, and
+	// none whose top byte is 0: those are refused. It may block. Nil: no message is filtered.
+	Filter func(by *Task, to *ipc.Port, id int32) bool
+}
 
 var _ ipc.Restrictions = (*Restrictions)(nil)
 
@@ -88,7 +94,35 @@ func (r *Restrictions) SendHeader(t *ipc.Thread, s *ipc.Send) mach.KernReturn {
 			return r.descriptor(t, s.Options, arrayCount, uint32(s.Arrays))
 		}
 	}
-	return r.replyPort(t, s)
+	if kr := r.replyPort(t, s); kr != 0 {
+		return kr
+	}
+	return r.filter(t, s)
+}
+
+// bootstrapIDs are the bits of the id of a message to the bootstrap port that say what is asked; those above name the
+// domain it is asked in, which clients of MIG's do not.
+const bootstrapIDs = 1<<24 - 1
+
+// filter asks the sandbox about a message. The target of the guard is a kernel address cut short in XNU; here it is 0.
+//
+// Source: ipc_filter_kmsg_header_from_user.
+func (r *Restrictions) filter(t *ipc.Thread, s *ipc.Send) mach.KernReturn {
+	if s.Options&mach.PolicyFilterMsg == 0 || r.Filter == nil || !s.Dest.Filtered() || !s.Dest.Active() {
+		return 0
+	}
+	id, allowed := s.ID, true
+	if s.Dest.Type() == mach.PortTypeBootstrap {
+		allowed = uint32(id)&^bootstrapIDs != 0
+		id &= bootstrapIDs
+	}
+	if allowed && r.Filter(taskOf(t.Space()), s.Dest, id) {
+		return 0
+	}
+	if s.Options&mach.PolicyFilterNonfatal == 0 {
+		r.raise(t, ipc.GuardMsgFiltered, 0, uint64(uint32(s.ID)))
+	}
+	return mach.SendMsgFiltered
 }
 
 func (r *Restrictions) arraysBound(o mach.Option) bool {

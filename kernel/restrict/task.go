@@ -20,6 +20,9 @@ type Task struct {
 	// MovableControl lets the task's own task and thread control ports move.
 	MovableControl bool
 
+	// Filtered says that the sandbox filters the task's messages (TFRO_FILTER_MSG); see [Restrictions.Filter].
+	Filtered bool
+
 	// Audit lets the task live and lists what it did.
 	Audit bool
 
@@ -116,6 +119,6 @@ var nobody = Task{Policy: Default}
 
 // NewSpace makes the space of a task.
 func (t *Task) NewSpace(k *ipc.Kernel, c ipc.SpaceConfig) *ipc.Space {
-	c.Policy, c.Owner = uint32(t.Policy), t
+	c.Policy, c.Filtered, c.Owner = uint32(t.Policy), t.Filtered, t
 	return k.NewSpace(c)
 }

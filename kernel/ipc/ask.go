@@ -118,5 +118,8 @@ func (a *asker) Serve(t *Thread, c *Call) {
 	}
 }
 
+// Notified implements [Notified]: the right to answer went unused, or was given for a notification.
+func (a *asker) Notified(_ *Port, id int32) { a.put(&Answer{ID: id}) }
+
 // NoSenders implements [Object]. There are no send rights to such a port.
 func (a *asker) NoSenders(*Port, uint32) {}

@@ -24,6 +24,12 @@ func (t *Thread) serve(c *cleanup, m *Message, p *Port, o Object) {
 			message: m, cleanup: c}
 		o.Serve(t, call)
 	}
+	if m.destDisp == mach.MoveSendOnce { // the message has used the right
+		p.mu.Lock()
+		p.sendOnces--
+		p.mu.Unlock()
+		m.dest = nil
+	}
 	c.add(task{kind: taskMessage, msg: m})
 }
 
@@ -64,6 +70,14 @@ func (c *Call) Reply(id int32, body []byte, items ...Item) {
 	}
 	to.mu.Unlock()
 	c.cleanup.add(task{kind: taskMessage, msg: m})
+}
+
+// MakeSendOnce makes a send-once right to put into a reply.
+func (p *Port) MakeSendOnce() *Port {
+	p.mu.Lock()
+	p.sendOnces++
+	p.mu.Unlock()
+	return p
 }
 
 // MakeSend makes a send right to put into a reply or to give to [Space.InsertSend].

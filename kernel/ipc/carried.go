@@ -5,6 +5,30 @@ import "portcullis.dev/mach"
 // The calls of this file are those of transfer.go and requests.go for rights that came in a message, or are to go into
 // one, and so are in no space.
 
+// PostThrough sends a message of the kernel's through a send or send-once right that is in no space, and uses the right
+// up. Whoever made the port pays for the message; if they cannot, or the port is dead, nothing is sent.
+func (p *Port) PostThrough(d mach.Disposition, id int32, body []byte) {
+	if !p.valid() {
+		return
+	}
+	var c cleanup
+	defer c.run(p.kernel)
+	m := p.kernel.newMessageTo(p, messageCost+int64(len(body)))
+	if m == nil {
+		c.right(p, d)
+		return
+	}
+	m.fill(id, body, nil)
+	m.dest, m.destDisp = p, d
+	p.mu.Lock()
+	if p.dead.Load() || p.kernelOwned {
+		p.mu.Unlock()
+		c.add(task{kind: taskMessage, msg: m})
+		return
+	}
+	p.post(&c, m)
+}
+
 // PlaceRight gives the space a right under a name of the caller's choice. d is a MOVE form. If it fails the right stays
 // the caller's.
 //

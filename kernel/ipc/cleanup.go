@@ -111,8 +111,8 @@ func (k *Kernel) notify(c *cleanup, to *Port, id int32, value uint32) {
 	if to.kernelOwned {
 		to.sendOnces--
 		to.mu.Unlock()
-		if a, ok := to.object.(*asker); ok {
-			a.put(&Answer{ID: id})
+		if w, ok := to.object.(Notified); ok {
+			w.Notified(to, id)
 		}
 		return
 	}

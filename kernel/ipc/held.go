@@ -73,6 +73,34 @@ func (s *Space) translate(name mach.Name, right mach.RightType) (p *Port, kr mac
 	return p, kr
 }
 
+// DropSend gives up one reference of the send right that the space has to a port, or all of them; false if it has none.
+//
+// Source: XNU osfmk/kern/task.c, task_resume.
+func (s *Space) DropSend(t *Thread, p *Port, which Refs) (found bool) {
+	s.locked(func(c *cleanup) mach.KernReturn {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		e, i, ok := s.find(p)
+		if found = ok && e.rights&mach.TypeSend != 0 && !p.dead.Load(); !found {
+			return 0
+		}
+		n := uint32(1)
+		if which == AllRefs {
+			n = e.urefs
+		}
+		return s.dropSends(t, c, e, i, n)
+	})
+	return found
+}
+
+// Refs says how many user references.
+type Refs uint8
+
+const (
+	OneRef Refs = iota
+	AllRefs
+)
+
 // Unpin lets the last reference to a pinned send right go, as when the thread that it controls ends.
 //
 // Source: XNU osfmk/ipc/ipc_object.c, ipc_object_unpin.

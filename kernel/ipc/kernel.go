@@ -126,6 +126,13 @@ type Substituter interface {
 	Substitute(p *Port, to *Space) *Port
 }
 
+// Notified is an [Object] that is told when a send-once right to its port is used up by a notification: mach.NotifySendOnce
+// if the right goes unused.
+type Notified interface {
+	// Notified tells which notification it was. Nothing is locked.
+	Notified(p *Port, id int32)
+}
+
 // NewObjectPort makes a port whose receiver is the kernel. It lives until [Port.Destroy].
 func (k *Kernel) NewObjectPort(typ mach.PortType, o Object) *Port {
 	p := k.newPort(typ, nil)

@@ -32,6 +32,7 @@ type Host struct {
 
 	mu         sync.Mutex
 	ports      [2]*ipc.Port // plain and privileged, made when first needed
+	services   [hostServices]*ipc.Port
 	special    [HostMaxPort + 1]*ipc.Port
 	exceptions actions
 }
@@ -60,8 +61,9 @@ func (h *Host) makeSend(privileged bool) *ipc.Port {
 func (h *Host) close() {
 	h.mu.Lock()
 	rights := h.exceptions.take(append([]*ipc.Port(nil), h.special[:]...))
-	ports := h.ports
+	ports := append(h.services[:], h.ports[:]...)
 	h.special, h.ports = [len(h.special)]*ipc.Port{}, [2]*ipc.Port{}
+	h.services = [hostServices]*ipc.Port{}
 	h.mu.Unlock()
 	release(rights...)
 	for _, p := range ports {

@@ -15,6 +15,7 @@ type portal struct {
 var (
 	_ restrict.Control = (*portal)(nil)
 	_ ipc.Substituter  = (*portal)(nil)
+	_ ipc.Notified     = (*portal)(nil)
 )
 
 // Serve hands a call to the machine's server. A call that nobody knows is answered as MIG's dispatch does: a reply
@@ -72,6 +73,13 @@ func (th *Thread) substitutes() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	return th.substitute
+}
+
+// Notified implements [ipc.Notified].
+func (o *portal) Notified(p *ipc.Port, id int32) {
+	if n, ok := o.of.(interface{ sendOnceGone() }); ok && id == mach.NotifySendOnce {
+		n.sendOnceGone()
+	}
 }
 
 // ControlTask implements [restrict.Control].

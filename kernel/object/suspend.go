@@ -19,8 +19,9 @@ type holds struct {
 
 // stops counts why a task does not run; the lock is held while its threads are stopped or let go on.
 type stops struct {
-	mu    sync.Mutex
-	count int
+	mu     sync.Mutex
+	count  int
+	legacy int // of count: task_suspend, undone when nobody holds the resume port any more
 }
 
 // hold gives the thread one more reason not to run, and returns when it does not. After KERN_ABORTED the thread has
@@ -149,17 +150,23 @@ func (t *Task) Suspend() mach.KernReturn {
 //
 // Source: XNU osfmk/kern/task.c, release_task_hold.
 func (t *Task) Resume() mach.KernReturn {
-	return t.stop(func(s *stops) mach.KernReturn {
-		if s.count == 0 {
-			return mach.KernFailure
-		}
-		if s.count--; s.count == 0 {
-			for _, th := range t.allThreads() {
-				th.releaseByTask()
-			}
-		}
+	return t.stop(func(s *stops) mach.KernReturn { return t.unstop(s, 1) })
+}
+
+// unstop takes n suspensions back; after the last the threads go on.
+func (t *Task) unstop(s *stops, n int) mach.KernReturn {
+	switch {
+	case s.count < n || s.count == 0:
+		return mach.KernFailure
+	case n == 0:
 		return 0
-	})
+	}
+	if s.count -= n; s.count == 0 {
+		for _, th := range t.allThreads() {
+			th.releaseByTask()
+		}
+	}
+	return 0
 }
 
 // SuspendCount returns how often the task was suspended and not resumed (task_basic_info).

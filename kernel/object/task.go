@@ -32,9 +32,11 @@ type Task struct {
 	registered [RegisterMax]*ipc.Port                // send rights
 	exceptions actions
 	hardened   hardenedAction
-	frozen     bool // a hardened exception handler was registered
+	resume     *ipc.Port // resume port, made when first needed
+	frozen     bool      // a hardened exception handler was registered
 	threads    map[*Thread]struct{}
 	semaphores map[*Semaphore]struct{}
+	alarms     map[*clockAlarm]struct{}
 }
 
 type life uint8

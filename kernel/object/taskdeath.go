@@ -11,6 +11,7 @@ type estate struct {
 	rights     []*ipc.Port // send rights, to be given up
 	threads    []*Thread
 	semaphores []*Semaphore
+	alarms     []*clockAlarm
 }
 
 // vacate takes everything out of a locked task.
@@ -23,7 +24,11 @@ func (t *Task) vacate() (e estate) {
 	}
 	e.rights = append(append(t.special[:], t.registered[:]...), t.hardened.Port)
 	e.rights = t.exceptions.take(e.rights)
-	t.threads, t.semaphores = nil, nil
+	for a := range t.alarms {
+		e.alarms = append(e.alarms, a)
+	}
+	e.ports = append(e.ports, t.resume)
+	t.threads, t.semaphores, t.resume = nil, nil, nil
 	t.special, t.registered, t.hardened = [len(t.special)]*ipc.Port{}, [RegisterMax]*ipc.Port{}, hardenedAction{}
 	return e
 }
@@ -35,6 +40,9 @@ func (t *Task) settle(e *estate) {
 	}
 	for _, s := range e.semaphores {
 		s.deactivate()
+	}
+	for _, a := range e.alarms {
+		a.cancel()
 	}
 	if t.Space != nil {
 		t.Space.Terminate()

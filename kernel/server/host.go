@@ -8,12 +8,7 @@ import (
 )
 
 // host serves mach_host: the computer as everybody may see it.
-type host struct {
-	*call
-	*machhost.Funcs[port] // what is not served
-}
-
-var noHost machhost.Funcs[port]
+type host struct{ *call }
 
 var _ machhost.Server[port] = host{}
 
@@ -132,6 +127,16 @@ func (c host) HostGetIoMain(_ *rpc.Message[port], p port) (port, mach.KernReturn
 		return nil, mach.KernInvalidArgument
 	}
 	return h.SpecialPort(object.HostIOMainPort)
+}
+
+// HostGetClockService serves host_get_clock_service.
+func (c host) HostGetClockService(_ *rpc.Message[port], p port, id int32) (port, mach.KernReturn) {
+	return c.m.HostOf(p).ClockService(object.ClockID(id))
+}
+
+// ProcessorSetDefault serves processor_set_default.
+func (c host) ProcessorSetDefault(_ *rpc.Message[port], p port) (port, mach.KernReturn) {
+	return c.m.HostOf(p).ProcessorSetName()
 }
 
 // HostCreateMachVoucher serves host_create_mach_voucher.

@@ -106,13 +106,13 @@ func (c *call) dispatch() (*rpc.Message[port], mach.KernReturn) {
 	case in(id, machvm.IDMachVmAllocate, machvm.IDMachVmRemapNew):
 		return machvm.Serve[port](&machvm.Funcs[port]{}, &c.req)
 	case in(id, machhost.IDHostInfo, machhost.IDMachZoneInfoForZone):
-		return machhost.Serve[port](host{c, &noHost}, &c.req)
+		return machhost.Serve[port](host{c}, &c.req)
 	case in(id, hostpriv.IDHostGetBootInfo, hostpriv.IDHostProcessorSetPriv):
-		return hostpriv.Serve[port](hostPriv{c, &noHostPriv}, &c.req)
+		return hostpriv.Serve[port](hostPriv{c}, &c.req)
 	case in(id, semaphore.IDSemaphoreSignal, semaphore.IDSemaphoreTimedwaitSignal):
 		return semaphore.Serve[port](semaphores{c}, &c.req)
 	case in(id, clock.IDClockGetTime, clock.IDClockAlarm):
-		return clock.Serve[port](&clock.Funcs[port]{}, &c.req)
+		return clock.Serve[port](clocks{c}, &c.req)
 	}
 	rep := rpc.Begin(&c.req)
 	rep.SetCode(mach.MigBadID)

@@ -52,12 +52,19 @@ func (c *Call) Reply(id int32, body []byte, items ...Item) {
 	c.message.reply = nil
 	var m *Message
 	if to.valid() {
-		m = k.newMessageTo(to, messageCost+itemCost*int64(len(items))+int64(len(body)))
+		cost := messageCost + itemCost*int64(len(items)) + int64(len(body))
+		for i := range items {
+			cost += int64(len(items[i].Data)) + portCost*int64(len(items[i].Ports))
+		}
+		m = k.newMessageTo(to, cost)
 	}
 	if m == nil {
 		c.cleanup.right(to, c.message.replyDisp)
 		for i := range items {
 			c.cleanup.right(items[i].Port, items[i].Disposition)
+			for _, p := range items[i].Ports {
+				c.cleanup.right(p, items[i].Disposition)
+			}
 		}
 		return
 	}

@@ -89,12 +89,8 @@ func (c hostPriv) HostProcessors(_ *rpc.Message[port], p port) ([]port, mach.Ker
 // ThreadWire serves thread_wire, which is not done any more.
 //
 // Source: XNU osfmk/kern/thread.c, thread_wire.
-func (c hostPriv) ThreadWire(_ *rpc.Message[port], p, thread port, _ int32) mach.KernReturn {
-	if c.priv(p) == nil || c.thread(thread, object.Control) != c.by {
-		return mach.KernInvalidArgument
-	}
-	drop(thread)
-	return 0
+func (hostPriv) ThreadWire(_ *rpc.Message[port], _, _ port, _ int32) mach.KernReturn {
+	return mach.KernNotSupported
 }
 
 // VmWire serves vm_wire: memory is not wired here.

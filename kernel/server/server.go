@@ -104,7 +104,7 @@ func (c *call) dispatch() (*rpc.Message[port], mach.KernReturn) {
 	case in(id, threadact.IDThreadTerminate, threadact.IDThreadAdoptExceptionHandler):
 		return threadact.Serve[port](threads{c, &noThreads}, &c.req)
 	case in(id, machvm.IDMachVmAllocate, machvm.IDMachVmRemapNew):
-		return machvm.Serve[port](&machvm.Funcs[port]{}, &c.req)
+		return machvm.Serve[port](memory{c}, &c.req)
 	case in(id, machhost.IDHostInfo, machhost.IDMachZoneInfoForZone):
 		return machhost.Serve[port](host{c}, &c.req)
 	case in(id, hostpriv.IDHostGetBootInfo, hostpriv.IDHostProcessorSetPriv):

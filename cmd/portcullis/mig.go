@@ -38,7 +38,7 @@ func newMigCommand() *cobra.Command {
 		Long: `Mig reads the definition of a message interface and writes the code on both sides of it: clients that look
 like functions, and servers that check a request to the byte before they call the function that serves it.
 
-With --go DIR it writes the package DIR/NAME/NAME.go, with --c DIR the files NAME.h, NAME_types.h, NAMEUser.c,
+With --go DIR it writes the package DIR/NAME/NAME.go, with --c DIR the files NAME.h, NAMEMessages.h, NAMEUser.c,
 NAMEServer.h, NAMEServer.c and portcullis_mig.h. Without either it checks the definition alone.
 
 Routines that the restrictions of hardened processes forbid are warned of, with the restriction and the level from

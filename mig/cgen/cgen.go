@@ -37,7 +37,7 @@ func Generate(i *model.Interface) ([]File, error) {
 		name  string
 		write func(*generator)
 	}{
-		{i.Name + "_types.h", (*generator).types},
+		{i.Name + "Messages.h", (*generator).messages},
 		{i.Name + ".h", (*generator).userHeader},
 		{i.Name + "User.c", (*generator).user},
 		{i.Name + "Server.h", (*generator).serverHeader},
@@ -76,9 +76,9 @@ func (g *generator) imports(words ...string) {
 
 func (g *generator) subsystem(prefix string) string { return prefix + g.i.Name + "_subsystem" }
 
-// types writes the header that both sides share: C types, message ids, message structures.
-func (g *generator) types() {
-	guard := "_" + g.i.Name + "_types_"
+// messages writes the header that both sides share: C types, message ids, message structures.
+func (g *generator) messages() {
+	guard := "_" + g.i.Name + "_messages_"
 	g.p("#ifndef %s\n#define %s\n\n#include \"%s\"", guard, guard, RuntimeHeader)
 	g.imports("import", "iimport")
 	g.p("")
@@ -183,7 +183,7 @@ func (g *generator) structure(name string, m *model.Message) {
 		}
 	}
 	g.p("} %s;", name)
-	g.p("_Static_assert(sizeof(%s) == %d, \"layout\");\n", name, m.Max)
+	g.p("_Static_assert(sizeof(%s) == %d, \"a C type has another size than the definition says\");\n", name, m.Max)
 }
 
 // several says that an argument has an array of descriptors.

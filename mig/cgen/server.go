@@ -19,7 +19,7 @@ func (g *generator) demux() string {
 
 func (g *generator) serverHeader() {
 	guard := "_" + g.i.Name + "_server_"
-	g.p("#ifndef %s\n#define %s\n\n#include \"%s_types.h\"", guard, guard, g.i.Name)
+	g.p("#ifndef %s\n#define %s\n\n#include \"%sMessages.h\"", guard, guard, g.i.Name)
 	g.imports("import", "simport")
 	g.p("\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
 	for _, r := range g.i.Routines() {
@@ -60,8 +60,12 @@ func (g *generator) server() {
 	}
 	g.p("\t}\n};\n")
 	g.p("mig_stub_routine_t\n%s_routine(mach_msg_header_t *InHeadP)\n{", g.demux())
-	g.p("\tint64_t _at = (int64_t)InHeadP->msgh_id - %d;\n"+
-		"\treturn _at < 0 || _at >= %d ? NULL : %s.routine[_at].stub_routine;\n}\n", g.i.Base, len(g.i.Slots), sub)
+	if len(g.i.Slots) == 0 {
+		g.p("\t(void)InHeadP;\n\treturn NULL;\n}\n")
+	} else {
+		g.p("\tint64_t _at = (int64_t)InHeadP->msgh_id - %d;\n"+
+			"\treturn _at < 0 || _at >= %d ? NULL : %s.routine[_at].stub_routine;\n}\n", g.i.Base, len(g.i.Slots), sub)
+	}
 	g.p("boolean_t\n%s(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP)\n{", g.demux())
 	g.p("\tmig_stub_routine_t _stub = %s_routine(InHeadP);\n\tmig_reply_error_t *_error = (void *)OutHeadP;", g.demux())
 	g.p(`	OutHeadP->msgh_bits = MACH_MSGH_BITS(MACH_MSGH_BITS_REMOTE(InHeadP->msgh_bits), 0);

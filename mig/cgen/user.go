@@ -10,7 +10,7 @@ import (
 
 func (g *generator) userHeader() {
 	guard := "_" + g.i.Name + "_user_"
-	g.p("#ifndef %s\n#define %s\n\n#include \"%s_types.h\"", guard, guard, g.i.Name)
+	g.p("#ifndef %s\n#define %s\n\n#include \"%sMessages.h\"", guard, guard, g.i.Name)
 	g.imports("import", "uimport", "dimport")
 	g.p("\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
 	for _, r := range g.i.Routines() {

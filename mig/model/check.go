@@ -163,7 +163,7 @@ func (c *checker) named(name syntax.Ident, s *syntax.Type) *Type {
 		t.Alias = base
 	}
 	t.Predefined = false
-	t.Imported = c.importing[name.Pos.File]
+	t.Imported = c.imported(name.Pos.File)
 	t.UserType, t.ServerType = name.Name, name.Name
 	t.InTran, t.OutTran, t.Destructor = s.InTran, s.OutTran, s.Destructor
 	if s.CType != nil {
@@ -199,6 +199,16 @@ func (c *checker) named(name syntax.Ident, s *syntax.Type) *Type {
 		return nil
 	}
 	return &t
+}
+
+// imported says that headers define the C types of a file: those that it, or a file that includes it, imports.
+func (c *checker) imported(f *source.File) bool {
+	for ; f != nil; f = f.From.File {
+		if c.importing[f] {
+			return true
+		}
+	}
+	return false
 }
 
 // routine checks a routine and lays its messages out.

@@ -37,7 +37,7 @@ type Type struct {
 
 	UserType, ServerType string // names of the C types on either side
 	WireType             string // of the C type that translations take and give
-	Imported             bool   // the file that declares it imports headers, which define the C types
+	Imported             bool   // headers define the C types: those that its file or one around it imports
 	Predefined           bool   // GNU's built-in types
 	InTran, OutTran      *syntax.Function
 	Destructor           *syntax.Function

@@ -1,0 +1,78 @@
+package samples
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// sample is a C file of a page.
+type sample struct {
+	name   string
+	old    string // the restriction that it violates; "" if it violates none
+	source string
+}
+
+var firstLine = regexp.MustCompile(`^/\* ([a-z]+)\.c: (?:secure|old, ([A-Z_]+) from level [123]) \*/$`)
+
+// samples reads the C files of a page. Each says in its first line what it is.
+func samples(t *testing.T, page string) (all []sample) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range strings.Split(string(b), "```c\n")[1:] {
+		source, _, closed := strings.Cut(part, "```\n")
+		first, _, _ := strings.Cut(source, "\n")
+		m := firstLine.FindStringSubmatch(first)
+		if m == nil || !closed {
+			t.Fatalf("%s: the first line of program %d does not say what it is: %q", page, i+1, first)
+		}
+		all = append(all, sample{m[1], m[2], source})
+	}
+	return all
+}
+
+const page = "migrating-crash-reporters.md"
+
+// TestPairs: every old program is followed by its secure twin.
+func TestPairs(t *testing.T) {
+	all := samples(t, page)
+	if len(all) < 10 {
+		t.Fatalf("%d programs", len(all))
+	}
+	for i, s := range all {
+		if s.old != "" && (i+1 == len(all) || all[i+1].name != s.name || all[i+1].old != "") {
+			t.Errorf("old %s has no secure twin behind it", s.name)
+		}
+	}
+}
+
+// TestCompile compiles every program against the SDK, with all warnings.
+func TestCompile(t *testing.T) {
+	include := filepath.Join("..", "..", "sdk", "include")
+	if _, err := os.Stat(filepath.Join(include, "mach", "mach.h")); err != nil {
+		t.Skip("SKIPPED: the SDK is not there")
+	}
+	for _, cc := range []string{"cc", "clang-19"} {
+		path, err := exec.LookPath(cc)
+		if err != nil {
+			if os.Getenv("REQUIRE_TOOLCHAIN") != "" {
+				t.Errorf("%s is required: %v", cc, err)
+			}
+			t.Logf("SKIPPED: %s is not installed", cc)
+			continue
+		}
+		for _, s := range samples(t, page) {
+			cmd := exec.Command(path, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include, "-xc", "-")
+			cmd.Stdin = strings.NewReader(s.source)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %s (old: %q): %v\n%s", cc, s.name, s.old, err, out)
+			}
+		}
+	}
+}

@@ -18,6 +18,8 @@ type Fault struct {
 
 // deliver brings a fault to whoever handles it.
 func (p *Process) deliver(s *Stopped) {
+	p.kernel.ready.enter()
+	defer p.kernel.leave()
 	t, err := p.thread(s.TID)
 	if err != nil {
 		p.kernel.log.Warn("a fault of a thread that is none", "pid", p.PID, "error", err)

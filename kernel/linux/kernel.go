@@ -221,7 +221,7 @@ func ProcessOf(t *object.Task) *Process {
 	if t == nil {
 		return nil
 	}
-	p, _ := t.Owner.(*Process)
+	p, _ := t.Process().(*Process)
 	return p
 }
 

@@ -141,7 +141,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	if p.area, err = trap.NewMemory("area", trap.AreaSize); err != nil {
 		return abandon(unix.ENOMEM, err)
 	}
-	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k},
+	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k}, Process: p,
 		Identity: ipc.Identity{Security: [2]uint32{cred.Uid, cred.Gid}, Audit: mach.AuditToken{cred.Uid, cred.Uid, cred.Gid,
 			cred.Uid, cred.Gid, uint32(cred.Pid), 0, k.version.Add(1)}}}
 	if p.Parent != nil {
@@ -157,7 +157,6 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 		}
 		time.Sleep(wait)
 	}
-	p.Task.Owner = p
 	k.mu.Lock()
 	closed := k.closed
 	if !closed {

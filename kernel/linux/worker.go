@@ -38,7 +38,7 @@ type ready struct {
 	active int // workers in a call
 }
 
-// enter and leave surround what a worker does in a call other than sleeping.
+// enter begins what a worker does in a call other than sleeping; drain ends it.
 func (r *ready) enter() {
 	r.mu.Lock()
 	r.active++
@@ -102,13 +102,25 @@ func (k *Kernel) work(l *lane) {
 	}
 }
 
-// asleep lets others work while the caller's worker sleeps in a call; the function returned ends that. What the call has
-// made ready so far is finished first.
+// asleep lets others work while the caller sleeps in a call; the function returned ends that. What the call has made ready
+// so far is finished first. Threads that live in the kernel's own process are no workers, and change nothing.
 func (k *Kernel) asleep() (awake func()) {
+	r := &k.ready
+	r.mu.Lock()
+	worker := r.active > 0
+	r.mu.Unlock()
+	if !worker {
+		return func() {}
+	}
+	k.leave()
+	return r.enter
+}
+
+// leave ends what enter began, for who has no lane to look at.
+func (k *Kernel) leave() {
 	if l := k.drain(nil); l != nil {
 		go k.work(l)
 	}
-	return k.ready.enter
 }
 
 // parker lets a lane's call sleep that has to.
@@ -229,7 +241,10 @@ func (l *lane) settle() bool {
 }
 
 // next waits for what the thread posts in the middle of a call, and takes it; false if that does not come in time.
-func (l *lane) next(most time.Duration) bool {
+func (l *lane) next(most time.Duration) bool { return l.posted(most) && l.take() }
+
+// posted waits for what the thread posts in the middle of a call.
+func (l *lane) posted(most time.Duration) bool {
 	c := l.c
 	atomic.StoreUint32(&c.KernelState, trap.KernelFutex)
 	defer atomic.StoreUint32(&c.KernelState, trap.KernelAwake)
@@ -240,5 +255,5 @@ func (l *lane) next(most time.Duration) bool {
 		}
 		trap.FutexWait(&c.Posted, l.seen, left)
 	}
-	return l.take()
+	return true
 }

@@ -13,7 +13,6 @@ import (
 type Task struct {
 	Restrict *restrict.Task // what the restrictions know of it
 	Space    *ipc.Space     // nil for the kernel's task
-	Owner    any            // for whoever made the task; the package does not look at it
 
 	m      *Machine
 	pid    int32

@@ -1,6 +1,10 @@
 package model
 
-import "portcullis.dev/mach"
+import (
+	"slices"
+
+	"portcullis.dev/mach"
+)
 
 // DescriptorKind says what a descriptor carries.
 type DescriptorKind uint8
@@ -194,7 +198,11 @@ func (m *Message) place() {
 			m.Count += d.N
 		}
 	}
-	if m.NDR = len(m.Items) > 0; m.NDR {
+	// Memory out of line is data, too, even where its size goes without saying.
+	m.NDR = len(m.Items) > 0 || slices.ContainsFunc(m.Descriptors, func(d Descriptor) bool {
+		return d.Kind == MemoryDescriptor
+	})
+	if m.NDR {
 		m.NDROffset = at
 		at += NDRSize
 	}

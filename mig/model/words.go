@@ -59,7 +59,8 @@ func (r *Routine) params(server bool) []Param {
 }
 
 // Words returns how many 32-bit words the scalar parameters of the server's function take, as the table of a subsystem
-// counts them: two for 64-bit numbers, one for what is passed by reference, the size of a token.
+// counts them: two for 64-bit numbers, one for what is passed by reference, the size of a token, and of a struct whose
+// members have 32 bits or more; another struct counts for one.
 func (r *Routine) Words() int {
 	n := 0
 	for _, p := range r.ServerParams() {
@@ -69,6 +70,8 @@ func (r *Routine) Words() int {
 			n += t.Size() / 4
 		case p.Role == Value && !p.Out && t.Shape == Scalar && t.Bits > 32:
 			n += t.Bits / 32
+		case p.Role == Value && !p.Out && t.Shape == Struct && !t.OutOfLine && t.Unit() >= 4:
+			n += t.Size() / 4
 		default:
 			n++
 		}

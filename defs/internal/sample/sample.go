@@ -954,12 +954,12 @@ var shapeR29Request = rpc.Shape{Wants: []rpc.Want{
 	{N: 2, Type: mach.DescriptorOOL},
 	{N: 2, Type: mach.DescriptorOOLPorts, Disposition: mach.MoveSend},
 	{N: 2, Type: mach.DescriptorOOL},
-}}
+}, NDR: true, Min: 8, Max: 8}
 var shapeR29Reply = rpc.Shape{Wants: []rpc.Want{
 	{N: 3, Type: mach.DescriptorOOL},
 	{N: 2, Type: mach.DescriptorOOL},
 	{N: 2, Type: mach.DescriptorOOLPorts, Disposition: mach.MoveSend},
-}}
+}, NDR: true, Min: 8, Max: 8}
 
 // R29 calls the routine r29, message 5029.
 func R29[P comparable](c rpc.Caller[P], p P, a [3][64]uint8, b [2][4][2]int32, bDealloc bool, c_ [2][]P,
@@ -1000,11 +1000,13 @@ func R29[P comparable](c rpc.Caller[P], p P, a [3][64]uint8, b [2][4][2]int32, b
 			req.AddMemory(w.B, false, false)
 		}
 	}
+	w := rpc.NewWriter(8)
+	req.Body = w.B
 	rep, kr := rpc.Do(c, req, &rpc.Options{}, &shapeR29Reply)
 	if kr != 0 {
 		return
 	}
-	r := rpc.NewReader(nil)
+	r := rpc.NewReader(rep.Body)
 	for piece := range 3 {
 		if len(rep.Items[0+piece].Data) != 64 {
 			r.Fail()
@@ -2371,7 +2373,7 @@ func serveR29[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.Kern
 	var b [2][4][2]int32
 	var c_ [2][]P
 	var e [2]uint64
-	r := rpc.NewReader(nil)
+	r := rpc.NewReader(req.Body)
 	for piece := range 3 {
 		if len(req.Items[0+piece].Data) != 64 {
 			r.Fail()
@@ -2449,7 +2451,8 @@ func serveR29[P comparable](s Server[P], req, rep *rpc.Message[P]) (kr mach.Kern
 			return mach.MigArrayTooLarge
 		}
 	}
-	rep.Body = nil
+	w := rpc.NewWriter(8)
+	rep.Body = w.B
 	return 0
 }
 

@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"portcullis.dev/mig"
+	"portcullis.dev/mig/cgen"
 	"portcullis.dev/mig/gogen"
 )
 
-var block = regexp.MustCompile("(?s)```(?:defs|go|text) ([a-z.]+)\n(.*?)```")
+var block = regexp.MustCompile("(?s)```(?:defs|go|c|text) ([a-z.]+)\n(.*?)```")
 
 // TestExample compiles and runs the worked example of docs/mig.md, and compares what it prints.
 func TestExample(t *testing.T) {
@@ -59,5 +60,22 @@ func TestExample(t *testing.T) {
 	}
 	if string(out) != files["output"] {
 		t.Errorf("the example prints %q, the page says %q", out, files["output"])
+	}
+	cc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no C compiler is installed: the server in C is not compiled")
+	}
+	stubs, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range stubs {
+		write("stubs/"+f.Name, string(f.Data))
+	}
+	write("stubs/server.c", files["server.c"])
+	cmd = exec.Command(cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-c", "server.c", "echoServer.c", "echoUser.c")
+	cmd.Dir = filepath.Join(dir, "stubs")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -64,7 +64,8 @@ func TestErrors(t *testing.T) {
 // FuzzCompile feeds any text to the compiler, in both dialects: it must end, without a panic, and an interface without
 // errors must have sound layouts.
 func FuzzCompile(f *testing.F) {
-	for _, pattern := range []string{"testdata/errors/*.defs", "testdata/golden/*.defs", "testdata/gnu/*.defs"} {
+	for _, pattern := range []string{"testdata/errors/*.defs", "testdata/golden/*.defs", "testdata/gnu/*/*.defs",
+		"../defs/internal/*/*.defs"} {
 		files, _ := filepath.Glob(pattern)
 		for _, name := range files {
 			text, err := os.ReadFile(name)

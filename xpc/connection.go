@@ -430,12 +430,12 @@ func (c *Connection) Call(ctx context.Context, d *Dictionary) (*Dictionary, erro
 	m.address(l.send, mach.CopySend, reply)
 	w := th.watch(ctx)
 	c.await(w)
-	in, kr := c.exchange(th, m, reply)
+	in, kr := exchange(th, m, reply)
 	c.forget(w)
 	w.end()
 	if kr != 0 {
 		th.dropReply()
-		if kr&^0x3fff == mach.SendInProgress&^0x3fff && kr < mach.RcvInProgress {
+		if sending(kr) {
 			return nil, c.outcome(ctx, l, m, kr)
 		}
 		m.sent()
@@ -455,7 +455,7 @@ func (c *Connection) begin(ctx context.Context) (*link, error) {
 }
 
 // exchange sends a message and receives what comes to the reply port, in one call if the buffer is large enough.
-func (c *Connection) exchange(th *caller, m *outgoing, reply mach.Name) (*incoming, mach.KernReturn) {
+func exchange(th *caller, m *outgoing, reply mach.Name) (*incoming, mach.KernReturn) {
 	kr := th.Msg2(&Call{Options: sendOptions | mach.RcvMsg | mach.RcvLarge | trailerAudit, Send: m.bytes, Receive: reply,
 		Buffer: th.buf})
 	if kr == mach.RcvTooLarge {
@@ -766,7 +766,7 @@ func (c *Connection) handle(l *link, in *incoming) bool {
 		c.end(fmt.Errorf("%w: %w", ErrInvalid, err))
 		return false
 	}
-	m := &Message{Dictionary: d, c: c, reply: reply, token: in.trailer.Audit}
+	m := &Message{Dictionary: d, ID: in.header.ID, p: c.p, c: c, reply: reply, token: in.trailer.Audit}
 	if reply != 0 {
 		c.p.active.Add(1)
 	}

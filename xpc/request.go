@@ -10,6 +10,8 @@ import (
 // Message is a message that came in. The dictionary is the receiver's.
 type Message struct {
 	*Dictionary
+	ID    int32 // of the Mach message
+	p     *Process
 	c     *Connection
 	token mach.AuditToken
 
@@ -18,11 +20,16 @@ type Message struct {
 	held  bool
 }
 
-// Connection returns the connection that the message came over.
+// Connection returns the connection that the message came over, nil if it came to a bare port.
 func (m *Message) Connection() *Connection { return m.c }
 
 // Peer returns who sent the message.
-func (m *Message) Peer() Peer { return m.c.Peer() }
+func (m *Message) Peer() Peer {
+	if m.c == nil {
+		return m.p.peer(m.token)
+	}
+	return m.c.Peer()
+}
 
 // Token returns the audit token of the sender.
 func (m *Message) Token() mach.AuditToken { return m.token }
@@ -53,8 +60,8 @@ func (m *Message) take() mach.Name {
 // Drop says that there will be no answer; the sender gets ErrInterrupted.
 func (m *Message) Drop() {
 	if n := m.take(); n != 0 {
-		m.c.p.active.Add(-1)
-		m.c.p.calls(func(th Thread) { th.Deallocate(n) })
+		m.p.active.Add(-1)
+		m.p.calls(func(th Thread) { th.Deallocate(n) })
 	}
 }
 
@@ -69,7 +76,7 @@ func (m *Message) handled() {
 
 // Reply answers the message, once. A sender that is gone or waits no longer is no error.
 func (m *Message) Reply(d *Dictionary) error {
-	p := m.c.p
+	p := m.p
 	th, err := p.borrow()
 	if err != nil {
 		return err

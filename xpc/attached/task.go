@@ -4,9 +4,11 @@ package attached
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"portcullis.dev/mach"
 	"portcullis.dev/mig/rpc"
@@ -18,6 +20,7 @@ import (
 type Task struct {
 	*task.Task
 	xpc.Arena
+	p *xpc.Process
 
 	mu        sync.Mutex
 	bootstrap mach.Name
@@ -29,7 +32,9 @@ func Join(ctx context.Context) (*xpc.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return xpc.NewProcess(&Task{Task: t}), nil
+	own := &Task{Task: t}
+	own.p = xpc.NewProcess(own)
+	return own.p, nil
 }
 
 // Bootstrap implements xpc.Task.
@@ -208,7 +213,67 @@ func (h *thread) Request(name mach.Name, id int32, sync uint32, notify mach.Name
 
 func (h *thread) Close() { h.th.Close() }
 
-// Identify implements xpc.Identifier. Which program a process runs is asked of launchd, which the kernel has told.
+// routineIdentify is the number of the question that launchd answers.
+const routineIdentify = 0x700
+
+// identifyTime is how long launchd may take to answer.
+const identifyTime = 10 * time.Second
+
+// Identify implements xpc.Identifier: launchd knows which program runs in which process, because its kernel saw it start.
 func (t *Task) Identify(token mach.AuditToken) (*xpc.Identity, error) {
-	return nil, fmt.Errorf("nothing more is known of process %d", token.PID())
+	bp := t.Bootstrap()
+	if bp == 0 {
+		return nil, fmt.Errorf("nothing more is known of process %d: there is no launchd", token.PID())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), identifyTime)
+	defer cancel()
+	b := make(xpc.Data, 0, 4*len(token))
+	for _, w := range token {
+		b = binary.LittleEndian.AppendUint32(b, w)
+	}
+	d, err := t.p.Pipe(ctx, bp, routineIdentify, xpc.NewDictionary().Set("token", b))
+	if err != nil {
+		return nil, err
+	}
+	if d.Int64("error") != 0 {
+		return nil, errors.New(d.Text("message"))
+	}
+	id := &xpc.Identity{Executable: d.Text("executable"), Entitlements: make(map[string]any)}
+	if e := d.Dict("entitlements"); e != nil {
+		for k, v := range e.All() {
+			id.Entitlements[k] = plain(v)
+		}
+	}
+	return id, nil
+}
+
+// plain turns a value into what package plist makes of it.
+func plain(v xpc.Value) any {
+	switch v := v.(type) {
+	case xpc.Bool:
+		return bool(v)
+	case xpc.String:
+		return string(v)
+	case xpc.Int64:
+		return int64(v)
+	case xpc.Uint64:
+		return uint64(v)
+	case xpc.Double:
+		return float64(v)
+	case xpc.Data:
+		return []byte(v)
+	case xpc.Array:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = plain(e)
+		}
+		return list
+	case *xpc.Dictionary:
+		m := make(map[string]any, v.Len())
+		for k, e := range v.All() {
+			m[k] = plain(e)
+		}
+		return m
+	}
+	return nil
 }

@@ -1,0 +1,126 @@
+//go:build linux
+
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"portcullis.dev/launchd"
+	"portcullis.dev/xpc"
+	"portcullis.dev/xpc/attached"
+)
+
+const echoName = "com.example.echo"
+
+func init() {
+	// echo is a service that does as its clients say, and refuses those that are not this very program.
+	roles["echo"] = func(ctx context.Context, say func(string, ...any)) error {
+		p, err := attached.Join(ctx)
+		if err != nil {
+			return err
+		}
+		l, err := p.Listen(ctx, echoName)
+		if err != nil {
+			return err
+		}
+		if os.Getenv("STRICT") != "" {
+			self, _ := os.Executable()
+			l.Require(xpc.RequireExecutable(self))
+		}
+		if e := os.Getenv("ENTITLED"); e != "" {
+			l.Require(xpc.RequireEntitlement(e))
+		}
+		return l.Serve(ctx, func(c *xpc.Connection) {
+			c.Activate(xpc.HandlerFuncs{Message: func(m *xpc.Message) {
+				switch m.Text("do") {
+				case "crash":
+					syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+					select {}
+				case "exit":
+					os.Exit(int(m.Int64("code")))
+				}
+				m.Reply(m.Dictionary.Set("pid", xpc.Int64(os.Getpid())))
+			}})
+		})
+	}
+	// client sends what it reads, line by line, and says what comes back.
+	roles["client"] = func(ctx context.Context, say func(string, ...any)) error {
+		p, err := attached.Join(ctx)
+		if err != nil {
+			return err
+		}
+		c := p.Connect(echoName)
+		c.Activate(nil)
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			word, rest, _ := strings.Cut(in.Text(), " ")
+			switch word {
+			case "send":
+				err = c.Send(ctx, dict("do", xpc.String(rest)))
+				say("sent %v", err)
+			case "big":
+				d, err := c.Call(ctx, dict("data", xpc.Data(make([]byte, 1<<20))))
+				say("big %d %v", len(d.Data("data")), err)
+			default:
+				d, err := c.Call(ctx, dict("do", xpc.String(word)))
+				switch {
+				case errors.Is(err, xpc.ErrInterrupted):
+					say("interrupted")
+				case err != nil:
+					say("error %v", err)
+				default:
+					say("ok %d", d.Int64("pid"))
+				}
+			}
+		}
+		return nil
+	}
+}
+
+const echoService = "<key>MachServices</key><dict><key>" + echoName + "</key><true/></dict>" +
+	"<key>ThrottleInterval</key><integer>0</integer>"
+
+// TestRealService lets a client and a service, each a process, talk through start on demand, crash and start again.
+func TestRealService(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", echoService)
+	if e := w.entry("echo"); e.PID != 0 {
+		t.Fatalf("it runs: %+v", e)
+	}
+	c := w.start("client")
+	c.tell("hello")
+	first := c.hears("ok ")
+	if e := w.entry("echo"); first != strconv.Itoa(e.PID) {
+		t.Errorf("answered by %s, want %d", first, e.PID)
+	}
+	c.tell("big")
+	c.hears("big 1048576 <nil>")
+	c.tell("crash")
+	c.hears("interrupted")
+	w.until("the crash is known", func() bool { return w.entry("echo").Status == -int(syscall.SIGSEGV) })
+	c.tell("hello")
+	second := c.hears("ok ")
+	if second == first {
+		t.Errorf("the same process: %s", first)
+	}
+	if r, err := w.core.Blame(launchd.SystemDomain, "echo"); r != launchd.ByMessage || err != nil {
+		t.Errorf("blame: %q, %v", r, err)
+	}
+	// Messages that nobody took: the service is stopped, so that it takes none, then killed.
+	syscall.Kill(w.entry("echo").PID, syscall.SIGSTOP)
+	other := w.start("client")
+	other.tell("send wait")
+	other.hears("sent <nil>")
+	syscall.Kill(w.entry("echo").PID, syscall.SIGKILL)
+	other.tell("hello")
+	if third := other.hears("ok "); third == second {
+		t.Errorf("answered by the dead")
+	}
+}

@@ -71,7 +71,7 @@ func (k *Kernel) put(l *lane) {
 	}
 	r.mu.Unlock()
 	if alone {
-		go k.drain(nil)
+		go k.leave()
 	}
 }
 

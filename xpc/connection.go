@@ -327,27 +327,48 @@ func (c *Connection) Send(ctx context.Context, d *Dictionary) error {
 		return err
 	}
 	defer c.p.giveBack(th)
-	if err := c.lock(ctx); err != nil {
-		return err
-	}
-	defer c.unlock()
-	l, err := c.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.release(l)
 	m, err := c.p.build(th.out, d, idMessage)
 	if err != nil {
 		return err
 	}
 	th.out = m.bytes
-	m.address(l.send, mach.CopySend, 0)
+	if err := c.lock(ctx); err != nil {
+		c.p.discard(m)
+		return err
+	}
+	defer c.unlock()
 	w := th.watch(ctx)
 	c.await(w)
-	kr := th.Msg2(&Call{Options: sendOptions, Send: m.bytes})
+	l, kr, err := c.deliver(ctx, m, 0, func() mach.KernReturn {
+		return th.Msg2(&Call{Options: sendOptions, Send: m.bytes})
+	})
 	c.forget(w)
 	w.end()
+	if err != nil {
+		return err
+	}
+	defer c.release(l)
 	return c.outcome(ctx, l, m, kr)
+}
+
+// deliver lets try send a message over the link, which is the caller's to release then. A message that finds its peer
+// gone has not been taken by anybody: to a service that can be found again it is sent once more, over a new link.
+func (c *Connection) deliver(ctx context.Context, m *outgoing, reply mach.Name, try func() mach.KernReturn) (*link,
+	mach.KernReturn, error) {
+	for again := c.again; ; again = false {
+		l, err := c.acquire(ctx)
+		if err != nil {
+			c.p.discard(m)
+			return nil, 0, err
+		}
+		m.address(l.send, mach.CopySend, reply)
+		kr := try()
+		if kr != mach.SendInvalidDest || !again {
+			return l, kr, nil
+		}
+		c.release(l)
+		c.lost(l)
+	}
 }
 
 // await lets Cancel end the call that w watches.
@@ -417,22 +438,28 @@ func (c *Connection) Call(ctx context.Context, d *Dictionary) (*Dictionary, erro
 	if err != nil {
 		return nil, err
 	}
-	l, err := c.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.release(l)
 	m, err := c.p.build(th.out, d, idSync)
 	if err != nil {
 		return nil, err
 	}
 	th.out = m.bytes
-	m.address(l.send, mach.CopySend, reply)
+	if err := c.Barrier(ctx); err != nil { // what was sent before comes first
+		c.p.discard(m)
+		return nil, err
+	}
 	w := th.watch(ctx)
 	c.await(w)
-	in, kr := exchange(th, m, reply)
+	var in *incoming
+	l, kr, err := c.deliver(ctx, m, reply, func() (kr mach.KernReturn) {
+		in, kr = exchange(th, m, reply)
+		return kr
+	})
 	c.forget(w)
 	w.end()
+	if err != nil {
+		return nil, err
+	}
+	defer c.release(l)
 	if kr != 0 {
 		th.dropReply()
 		if sending(kr) {
@@ -443,15 +470,6 @@ func (c *Connection) Call(ctx context.Context, d *Dictionary) (*Dictionary, erro
 	}
 	m.sent()
 	return c.answer(l, in)
-}
-
-// begin acquires the link when messages that were sent before are on their way.
-func (c *Connection) begin(ctx context.Context) (*link, error) {
-	if err := c.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer c.unlock()
-	return c.acquire(ctx)
 }
 
 // exchange sends a message and receives what comes to the reply port, in one call if the buffer is large enough.
@@ -545,29 +563,29 @@ func (c *Connection) CallAsync(ctx context.Context, d *Dictionary, then func(*Di
 		return err
 	}
 	fail := func(err error) error { c.p.giveBack(th); return err }
-	if err := c.lock(ctx); err != nil {
-		return fail(err)
-	}
-	defer c.unlock()
-	l, err := c.acquire(ctx)
-	if err != nil {
-		return fail(err)
-	}
 	m, err := c.p.build(th.out, d, idMessage)
 	if err != nil {
-		c.release(l)
 		return fail(err)
 	}
 	th.out = m.bytes
-	m.address(l.send, mach.CopySend, reply)
+	if err := c.lock(ctx); err != nil {
+		c.p.discard(m)
+		return fail(err)
+	}
+	defer c.unlock()
 	w := th.watch(ctx)
 	c.await(w)
-	if kr := th.Msg2(&Call{Options: sendOptions, Send: m.bytes}); kr != 0 {
+	l, kr, err := c.deliver(ctx, m, reply, func() mach.KernReturn {
+		return th.Msg2(&Call{Options: sendOptions, Send: m.bytes})
+	})
+	if err != nil || kr != 0 {
 		c.forget(w)
 		w.end()
 		th.dropReply()
-		err := c.outcome(ctx, l, m, kr)
-		c.release(l)
+		if err == nil {
+			err = c.outcome(ctx, l, m, kr)
+			c.release(l)
+		}
 		return fail(err)
 	}
 	m.sent()

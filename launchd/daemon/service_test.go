@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +31,11 @@ func init() {
 		if err != nil {
 			return err
 		}
+		if f := os.Getenv("LAZY"); f != "" {
+			if _, err := os.Stat(f); err == nil {
+				select {} // it has the port and takes nothing
+			}
+		}
 		if os.Getenv("STRICT") != "" {
 			self, _ := os.Executable()
 			l.Require(xpc.RequireExecutable(self))
@@ -41,6 +47,7 @@ func init() {
 			c.Activate(xpc.HandlerFuncs{Message: func(m *xpc.Message) {
 				switch m.Text("do") {
 				case "crash":
+					debug.SetTraceback("crash")
 					syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 					select {}
 				case "exit":
@@ -104,7 +111,7 @@ func TestRealService(t *testing.T) {
 	c.hears("big 1048576 <nil>")
 	c.tell("crash")
 	c.hears("interrupted")
-	w.until("the crash is known", func() bool { return w.entry("echo").Status == -int(syscall.SIGSEGV) })
+	w.until("the crash is known", func() bool { return w.entry("echo").Status == -int(syscall.SIGABRT) })
 	c.tell("hello")
 	second := c.hears("ok ")
 	if second == first {
@@ -113,14 +120,31 @@ func TestRealService(t *testing.T) {
 	if r, err := w.core.Blame(launchd.SystemDomain, "echo"); r != launchd.ByMessage || err != nil {
 		t.Errorf("blame: %q, %v", r, err)
 	}
-	// Messages that nobody took: the service is stopped, so that it takes none, then killed.
-	syscall.Kill(w.entry("echo").PID, syscall.SIGSTOP)
-	other := w.start("client")
-	other.tell("send wait")
-	other.hears("sent <nil>")
-	syscall.Kill(w.entry("echo").PID, syscall.SIGKILL)
-	other.tell("hello")
-	if third := other.hears("ok "); third == second {
-		t.Errorf("answered by the dead")
+}
+
+// TestUntaken kills a service that has checked in and taken nothing. Its successor finds everything.
+func TestUntaken(t *testing.T) {
+	w := newWorld(t)
+	lazy := w.dir + "/lazy"
+	if err := os.WriteFile(lazy, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.job("echo", "echo", echoService+"<key>EnvironmentVariables</key><dict><key>"+roleVariable+
+		"</key><string>echo</string><key>LAZY</key><string>"+lazy+"</string></dict>")
+	clients := make([]*actor, 5)
+	for i := range clients {
+		clients[i] = w.start("client")
+		clients[i].tell("send one")
+		clients[i].hears("sent <nil>")
+		clients[i].tell("hello")
+	}
+	w.until("the service has its port", func() bool { return w.core.Counts().Active == 1 })
+	os.Remove(lazy)
+	first := w.entry("echo").PID
+	syscall.Kill(first, syscall.SIGKILL)
+	for _, c := range clients {
+		if pid := c.hears("ok "); pid == strconv.Itoa(first) {
+			t.Error("answered by the dead")
+		}
 	}
 }

@@ -102,10 +102,14 @@ func newWorld(t testing.TB) *world {
 // job loads a job that plays a role.
 func (w *world) job(label, role, more string) {
 	w.Helper()
+	env := ""
+	if !strings.Contains(more, "EnvironmentVariables") {
+		env = "<key>EnvironmentVariables</key><dict><key>" + roleVariable + "</key><string>" + role + "</string></dict>"
+	}
 	w.file(label, fmt.Sprintf(`<key>Label</key><string>%s</string><key>Program</key><string>%s</string>
-		<key>EnvironmentVariables</key><dict><key>%s</key><string>%s</string></dict>
+		%s
 		<key>StandardErrorPath</key><string>%s/%s.err</string>
-		<key>StandardOutPath</key><string>%s/%s.out</string>`+more, label, os.Args[0], roleVariable, role, w.dir, label, w.dir, label))
+		<key>StandardOutPath</key><string>%s/%s.out</string>`+more, label, os.Args[0], env, w.dir, label, w.dir, label))
 	if err := w.loadFile(launchd.SystemDomain, filepath.Join(w.dir, label+".plist")); err != nil {
 		w.Fatal(err)
 	}

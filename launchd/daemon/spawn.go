@@ -5,6 +5,7 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/user"
@@ -299,6 +300,10 @@ func become(text string) error {
 				return err
 			}
 		}
+	}
+	// What launchd itself was started with is none of the job's business.
+	if err := unix.CloseRange(uint(3+p.Sockets), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("open files: %w", err)
 	}
 	env = slices.DeleteFunc(env, func(s string) bool {
 		return len(s) > len(SpawnVariable) && s[:len(SpawnVariable)+1] == SpawnVariable+"="

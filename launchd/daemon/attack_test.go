@@ -1,0 +1,186 @@
+//go:build linux
+
+package daemon
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"portcullis.dev/launchd"
+	"portcullis.dev/xpc"
+	"portcullis.dev/xpc/attached"
+)
+
+func init() {
+	// squatter tries to become a service that is not its own.
+	roles["squatter"] = func(ctx context.Context, say func(string, ...any)) error {
+		p, err := attached.Join(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{echoName, "com.example.free"} {
+			_, err := p.Listen(ctx, name)
+			say("%s: %v", name, err)
+		}
+		select {}
+	}
+	// asker asks launchd who a process is.
+	roles["asker"] = func(ctx context.Context, say func(string, ...any)) error {
+		p, err := attached.Join(ctx)
+		if err != nil {
+			return err
+		}
+		c := p.Connect(echoName)
+		c.Activate(nil)
+		if _, err := c.Call(ctx, dict()); err != nil {
+			return err
+		}
+		id, err := c.Peer().Identity()
+		if err != nil {
+			return err
+		}
+		say("%s %v", id.Executable, id.Entitlements["com.example.secret"])
+		token := c.Peer().Token
+		token[7]++ // the next process of the same number
+		_, err = p.Task().(xpc.Identifier).Identify(token)
+		say("later: %v", err)
+		return nil
+	}
+}
+
+// copyProgram copies the test program, so that it is another executable.
+func (w *world) copyProgram(name string) string {
+	w.Helper()
+	b, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		w.Fatal(err)
+	}
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		w.Fatal(err)
+	}
+	return path
+}
+
+func strict(variables string) string {
+	return echoService + "<key>EnvironmentVariables</key><dict><key>" + roleVariable + "</key><string>echo</string>" +
+		variables + "</dict>"
+}
+
+// TestRealImpostors lets other programs than it wants talk to a service.
+func TestRealImpostors(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", strict("<key>STRICT</key><string>1</string>"))
+	friend := w.start("client")
+	friend.tell("hello")
+	friend.hears("ok ")
+	impostor := w.startProgram(w.copyProgram("impostor"), "client")
+	impostor.tell("hello")
+	impostor.hears("interrupted")
+	friend.tell("hello")
+	friend.hears("ok ")
+}
+
+// TestRealEntitlement wants an entitlement, which a file beside the program gives; but not one that others can write.
+func TestRealEntitlement(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", strict("<key>ENTITLED</key><string>com.example.may</string>"))
+	const plist = `<?xml version="1.0"?><plist version="1.0"><dict><key>com.example.may</key><true/></dict></plist>`
+	for _, c := range []struct {
+		name, text string
+		mode       os.FileMode
+		want       string
+	}{
+		{"none", "", 0, "interrupted"},
+		{"false", strings.Replace(plist, "<true/>", "<false/>", 1), 0o644, "interrupted"},
+		{"open", plist, 0o666, "interrupted"},
+		{"good", plist, 0o644, "ok "},
+	} {
+		program := w.copyProgram(c.name)
+		if c.text != "" {
+			if err := os.WriteFile(program+".entitlements", []byte(c.text), c.mode); err != nil {
+				t.Fatal(err)
+			}
+			os.Chmod(program+".entitlements", c.mode)
+		}
+		a := w.startProgram(program, "client")
+		a.tell("hello")
+		a.hears(c.want)
+	}
+}
+
+// TestRealSquatter tries to take a name before its job, and while it does not run.
+func TestRealSquatter(t *testing.T) {
+	w := newWorld(t)
+	early := w.start("squatter")
+	early.hears(echoName + ": xpc: " + echoName + ": ")
+	early.hears("com.example.free: xpc: ")
+	w.job("echo", "echo", echoService)
+	late := w.start("squatter")
+	late.hears(echoName + ": xpc: ")
+	c := w.start("client")
+	c.tell("hello")
+	if pid := c.hears("ok "); pid != strconv.Itoa(w.entry("echo").PID) {
+		t.Errorf("answered by %s", pid)
+	}
+	// Another job has no right to the name either.
+	w.job("other", "squatter", "<key>RunAtLoad</key><true/>")
+	w.until("the other job has tried", func() bool {
+		b, _ := os.ReadFile(w.dir + "/other.out")
+		return strings.Contains(string(b), echoName+": xpc: "+echoName+": ")
+	})
+	if c := w.core.Counts(); c.Services != 2 { // a job may use a name that nobody has
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestIdentify asks launchd which program a peer runs.
+func TestIdentify(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", echoService)
+	a := w.start("asker")
+	self, _ := filepath.EvalSymlinks(os.Args[0])
+	a.hears(self + " <nil>")
+	a.hears("later: there is no process ")
+}
+
+// TestRealJobs starts programs with surroundings of every kind.
+func TestRealJobs(t *testing.T) {
+	w := newWorld(t)
+	out := w.dir + "/surroundings"
+	path := w.file("sh", `<key>Label</key><string>sh</string>
+		<key>ProgramArguments</key><array><string>/bin/sh</string><string>-c</string>
+		<string>umask; ulimit -Sn; ulimit -Hc; pwd; nice; echo $A; echo $XPC_SERVICE_NAME; echo $LISTEN_FDS $LISTEN_FDNAMES; [ "$LISTEN_PID" = $$ ] &amp;&amp; echo mine; ls /proc/self/fd | wc -l; cat; exit 7</string></array>
+		<key>Umask</key><integer>63</integer><key>WorkingDirectory</key><string>/usr</string><key>Nice</key><integer>3</integer>
+		<key>SoftResourceLimits</key><dict><key>NumberOfFiles</key><integer>100</integer></dict>
+		<key>HardResourceLimits</key><dict><key>Core</key><integer>0</integer></dict>
+		<key>EnvironmentVariables</key><dict><key>A</key><string>b c</string></dict>
+		<key>Sockets</key><dict><key>web</key><dict><key>SockPathName</key><string>`+w.dir+`/web</string></dict></dict>
+		<key>StandardInPath</key><string>`+w.dir+`/in</string><key>RunAtLoad</key><true/>
+		<key>StandardOutPath</key><string>`+out+`</string><key>StandardErrorPath</key><string>`+out+`</string>`)
+	os.WriteFile(w.dir+"/in", []byte("input\n"), 0o600)
+	if err := w.loadFile(launchd.SystemDomain, path); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it ends", func() bool { return w.entry("sh").Status == 7 })
+	b, _ := os.ReadFile(out)
+	want := "0077\n100\n0\n/usr\n3\nb c\nsh\n1 web\nmine\n5\ninput\n"
+	if string(b) != want {
+		t.Errorf("surroundings:\n%s\nwant\n%s", b, want)
+	}
+	if err := w.loadFile(launchd.SystemDomain, w.file("no", `<key>Label</key><string>no</string><key>Program</key>
+		<string>/no/such/program</string><key>RunAtLoad</key><true/>`)); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.entry("no"); e.Status != 78 {
+		t.Errorf("a program that is not there: %+v", e)
+	}
+	os.Chmod(path, 0o666)
+	if _, err := w.parseFile(path); err == nil || !strings.Contains(err.Error(), "others may write") {
+		t.Errorf("a file that others may write to: %v", err)
+	}
+}

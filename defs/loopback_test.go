@@ -29,6 +29,7 @@ type exchange struct {
 	served  bool
 	damaged bool // the message was changed on its way: values may be any
 	freed   int
+	short   bool                                // the reply's trailer has nothing in it
 	wire    func(request []byte) (reply []byte) // another server than the Go one
 }
 
@@ -46,6 +47,14 @@ func newExchange(t *testing.T, rnd *rand.Rand, i *model.Interface, r *model.Rout
 	return x
 }
 
+// trailed appends the trailer of a reply.
+func (x *exchange) trailed(b []byte) []byte {
+	if x.short {
+		return withShortTrailer(b)
+	}
+	return withTrailer(b)
+}
+
 const destination, replyPort = mach.Name(0x2203), mach.Name(0x1003)
 
 // Destroy implements rpc.Destroyer.
@@ -55,7 +64,7 @@ func (x *exchange) Destroy(mach.Name, mach.Disposition) { x.freed++ }
 func (x *exchange) Call(req *rpc.Message[mach.Name], o *rpc.Options) (*rpc.Message[mach.Name], mach.KernReturn) {
 	req.Reply, req.ReplyDisposition = replyPort, mach.MakeSendOnce
 	x.transmit(req)
-	m, err := rpc.Decode(withTrailer(deliver(x.reply)), x.mem)
+	m, err := rpc.Decode(x.trailed(deliver(x.reply)), x.mem)
 	if err != nil {
 		x.t.Fatal(err)
 	}

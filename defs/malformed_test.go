@@ -112,6 +112,20 @@ var damages = []damage{
 		b[m.NDROffset+4] = 0
 		return b
 	}, []mach.KernReturn{mach.MigTypeError}},
+	{"EBCDIC", func(_ *rand.Rand, b []byte, m *model.Message) []byte {
+		if !m.NDR {
+			return nil
+		}
+		b[m.NDROffset+5] = 1
+		return b
+	}, []mach.KernReturn{mach.MigTypeError}},
+	{"VAX floating point", func(_ *rand.Rand, b []byte, m *model.Message) []byte {
+		if !m.NDR {
+			return nil
+		}
+		b[m.NDROffset+6] = 1
+		return b
+	}, []mach.KernReturn{mach.MigTypeError}},
 	{"count over the limit", func(_ *rand.Rand, b []byte, m *model.Message) []byte {
 		for _, it := range m.Items {
 			if it.Kind == model.CountItem && it.Arg.Type.Count > 0 {
@@ -241,15 +255,7 @@ func (x *exchange) refused(d damage, c *program, b []byte) {
 	called := false
 	if l := c.letter(); l == 'C' {
 		called = true
-		c.u32()
-		for _, q := range x.r.ServerParams() {
-			switch {
-			case q.Role == model.Value && (q.Arg.Direction == model.RequestPort || q.Arg.Direction.Sent()):
-				c.blob()
-			case q.Role == model.Count && q.Arg.CountInOut:
-				c.u32()
-			}
-		}
+		x.skipCall(c)
 		c.putU32(uint32(x.kr))
 		c.letter()
 	}
@@ -263,6 +269,19 @@ func (x *exchange) refused(d damage, c *program, b []byte) {
 	}
 	if len(reply) != model.ErrorReplySize {
 		x.t.Errorf("%s, %s: error reply of %d bytes", x.r.Name, d.name, len(reply))
+	}
+}
+
+// skipCall reads what a C server tells of a call.
+func (x *exchange) skipCall(c *program) {
+	c.u32()
+	for _, q := range x.r.ServerParams() {
+		switch {
+		case q.Role == model.Value && (q.Arg.Direction == model.RequestPort || q.Arg.Direction.Sent()):
+			c.blob()
+		case q.Role == model.Count && q.Arg.CountInOut:
+			c.u32()
+		}
 	}
 }
 
@@ -371,7 +390,7 @@ func (x *exchange) codeC(c *program) (kr mach.KernReturn, messages, rights uint3
 	}
 	c.letter()
 	c.message(x.mem)
-	c.answer(withTrailer(deliver(x.reply)), x.mem)
+	c.answer(x.trailed(deliver(x.reply)), x.mem)
 	c.letter()
 	kr, messages, rights = mach.KernReturn(int32(c.u32())), c.u32(), c.u32()
 	if kr == 0 {

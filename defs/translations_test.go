@@ -84,6 +84,14 @@ history(mach_port_t o, text_t out)
 	text[0] = 0;
 	return 0;
 }
+
+kern_return_t
+overflow(mach_port_t o, mach_port_t taken, few_t few, mach_msg_type_number_t *fewCnt)
+{
+	(void)o; (void)taken; (void)few;
+	*fewCnt = 5;
+	return 0;
+}
 int main(void) { return mig_serve(translated_server, 1 << 16, 0x2203, 0) == 0x10004009 ? 0 : 5; }
 `
 
@@ -169,6 +177,10 @@ func (s *translatedServer) History(*rpc.Message[mach.Name], mach.Name) (string, 
 	text := fmt.Sprintf("%slive %d\n", s.text.String(), s.live)
 	s.text.Reset()
 	return text, 0
+}
+
+func (s *translatedServer) Overflow(*rpc.Message[mach.Name], mach.Name, mach.Name) ([]int32, mach.KernReturn) {
+	return make([]int32, 5), 0
 }
 
 // Destroy implements rpc.Destroyer.
@@ -319,6 +331,12 @@ func TestTranslations(t *testing.T) {
 		goClient.serve = serve
 		if text, _ := translated.History(goClient, destination); text != "live 0\n" {
 			t.Errorf("%s: a refused request was translated:\n%s", name, text)
+		}
+	}
+	for name, serve := range servers {
+		goClient.serve = serve
+		if _, kr := translated.Overflow(goClient, destination, otherPort); kr != mach.MigArrayTooLarge || goClient.gone != 0 {
+			t.Errorf("%s: a server that returns too much: code %v, %d rights destroyed", name, kr, goClient.gone)
 		}
 	}
 	if !bytes.Equal(answers[0], answers[1]) {

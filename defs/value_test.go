@@ -183,3 +183,11 @@ func withTrailer(b []byte) []byte {
 	t.Encode(end, mach.TrailerAV)
 	return append(b, end...)
 }
+
+// withShortTrailer appends a trailer of eight bytes, as nobody who asks for more should get it.
+func withShortTrailer(b []byte) []byte {
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return append(b, 0, 0, 0, 0, 8, 0, 0, 0)
+}

@@ -24,7 +24,11 @@ func (g *generator) reply(r *model.Routine, m *model.Message) {
 	}
 	for _, it := range m.Items {
 		if it.Kind == model.CountItem && it.Arg.Type.Count > 0 {
-			g.p("\tif (%sCnt > %d)\n\t\treturn MIG_ARRAY_TOO_LARGE;", it.Arg.Name, it.Arg.Type.Count)
+			g.p("\tif (%sCnt > %d) {", it.Arg.Name, it.Arg.Type.Count)
+			if r.Request.Complex() {
+				g.p("\t\tInP->Head.msgh_bits &= ~MACH_MSGH_BITS_COMPLEX; /* the server has taken what it brought */")
+			}
+			g.p("\t\treturn MIG_ARRAY_TOO_LARGE;\n\t}")
 		}
 	}
 	g.fillDescriptors("OutP", m, x, true)

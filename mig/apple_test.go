@@ -20,7 +20,7 @@ import (
 // TestApple compares with Apple's compiler, migcom of bootstrap_cmds-138 built from its source, where PORTCULLIS_MIGCOM
 // names it: the verdict of each file; the structures of messages, member for member; and the words of parameters in the
 // table of a server. Files are our own definitions, and all below the folders in PORTCULLIS_DEFS, with headers as
-// [TestReal] finds them.
+// [TestReal] finds them; each as a program of a user, the kernel's server, and the kernel as a client sees it.
 func TestApple(t *testing.T) {
 	migcom := os.Getenv("PORTCULLIS_MIGCOM")
 	if migcom == "" {
@@ -28,31 +28,37 @@ func TestApple(t *testing.T) {
 	}
 	roots := filepath.SplitList(os.Getenv("PORTCULLIS_DEFS"))
 	include := append(filepath.SplitList(os.Getenv("PORTCULLIS_DEFS_INCLUDE")), roots...)
+	for _, define := range [][]string{nil, {"KERNEL_SERVER=1"}, {"KERNEL_USER=1"}, {"PRIVATE=1", "IOKIT=1"}} {
+		t.Run(strings.Join(define, " "), func(t *testing.T) { compareAll(t, migcom, roots, include, define) })
+	}
+}
+
+func compareAll(t *testing.T, migcom string, roots, include, define []string) {
 	var files, good, structures int
 	for _, root := range append([]string{"../defs", "testdata/golden"}, roots...) {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".defs") {
 				return err
 			}
-			text, ok := preprocessed(path, include)
+			text, ok := preprocessed(path, include, define)
 			if !ok {
 				t.Logf("%s includes what is not here", path)
 				return nil
 			}
 			files++
 			dir := t.TempDir()
-			header, server := filepath.Join(dir, "h.h"), filepath.Join(dir, "s.c")
-			cmd := exec.Command(migcom, "-user", os.DevNull, "-header", header, "-server", server, "-sheader", os.DevNull,
-				"-dheader", os.DevNull, "-iheader", os.DevNull)
+			at := func(n string) string { return filepath.Join(dir, n) }
+			cmd := exec.Command(migcom, "-user", os.DevNull, "-header", at("h.h"), "-server", at("s.c"), "-sheader",
+				at("s.h"), "-dheader", os.DevNull, "-iheader", os.DevNull)
 			cmd.Stdin = bytes.NewReader(text)
 			out, err := cmd.CombinedOutput()
-			i, errs := Compile(path, Options{Include: include})
+			i, errs := Compile(path, Options{Include: include, Define: define})
 			if ok := errs.Errors() == 0; ok != (err == nil) {
 				t.Errorf("%s: accepted: %v, by Apple's compiler: %v\n%s", path, ok, err == nil, out)
 			}
 			if err == nil && errs.Errors() == 0 {
 				good++
-				structures += compareApple(t, path, i, header, server)
+				structures += compareApple(t, path, i, at)
 			}
 			return nil
 		})
@@ -64,9 +70,9 @@ func TestApple(t *testing.T) {
 }
 
 // preprocessed is what Apple's driver hands to its compiler.
-func preprocessed(path string, include []string) ([]byte, bool) {
+func preprocessed(path string, include, define []string) ([]byte, bool) {
 	args := []string{"-undef", "-I", filepath.Dir(path)}
-	for _, d := range predefined {
+	for _, d := range append(define, predefined...) {
 		args = append(args, "-D"+d)
 	}
 	for _, dir := range include {
@@ -93,9 +99,9 @@ var (
 )
 
 // compareApple compares the generated files of both, and returns how many structures there are.
-func compareApple(t *testing.T, path string, i *model.Interface, header, server string) int {
+func compareApple(t *testing.T, path string, i *model.Interface, at func(string) string) int {
 	t.Helper()
-	theirs, err := os.ReadFile(header)
+	theirs, err := os.ReadFile(at("h.h"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +120,9 @@ func compareApple(t *testing.T, path string, i *model.Interface, header, server 
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s (-Apple +ours):\n%s", path, d)
 	}
-	compareParams(t, i, header)
-	text, err := os.ReadFile(server)
+	compareParams(t, i, at("h.h"), false)
+	compareParams(t, i, at("s.h"), true)
+	text, err := os.ReadFile(at("s.c"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func compareReal(t *testing.T, i *model.Interface, path string, include []string
 		t.Errorf("%s: %s accepted: %v, we: %v; %.300s", path, gnuMig, err == nil, good, out)
 	} else if good {
 		compareIDs(t, i, list)
-		compareParams(t, i, header)
+		compareParams(t, i, header, false)
 	}
 }
 

@@ -53,7 +53,7 @@ func TestGNU(t *testing.T) {
 					return
 				}
 				compareIDs(t, i, at("list"))
-				compareParams(t, i, at("h.h"))
+				compareParams(t, i, at("h.h"), false)
 			})
 		}
 	}
@@ -89,8 +89,8 @@ func compareIDs(t *testing.T, i *model.Interface, list string) {
 
 var prototype = regexp.MustCompile(`(?s)\nkern_return_t (\w+)\n\((.*?)\n\);`)
 
-// compareParams compares the names of parameters with GNU's user header.
-func compareParams(t *testing.T, i *model.Interface, header string) {
+// compareParams compares the names of parameters with another compiler's header for clients, or for servers.
+func compareParams(t *testing.T, i *model.Interface, header string, server bool) {
 	text, err := os.ReadFile(header)
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +105,16 @@ func compareParams(t *testing.T, i *model.Interface, header string) {
 		want = append(want, line)
 	}
 	for _, r := range i.Routines() {
-		line := r.UserName
-		for _, p := range r.UserParams() {
+		line, params := r.UserName, r.UserParams()
+		if server {
+			line, params = r.ServerName, r.ServerParams()
+		}
+		for _, p := range params {
 			line += " " + p.Name
 		}
 		got = append(got, line)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("parameters (-GNU +ours):\n%s", d)
+		t.Errorf("%s: parameters (-theirs +ours):\n%s", i.File, d)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,9 +32,13 @@ var commands = []func() *cobra.Command{
 }
 
 func main() {
+	beforeMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {
 		stop() // a second signal ends the process at once
+		if patient.Load() {
+			return
+		}
 		time.Sleep(interruptGrace)
 		os.Exit(exitInterrupted)
 	})
@@ -42,6 +48,9 @@ func main() {
 // interruptGrace is how long an interrupted command has for cleaning up. Most end at once; one that waits for its
 // input would wait for ever.
 const interruptGrace = 500 * time.Millisecond
+
+// patient is set by a command that cleans up on its own when it is interrupted, however long that takes.
+var patient atomic.Bool
 
 // run executes one command line and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -83,7 +92,7 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(badFlag)
 	root.SuggestionsMinimumDistance = 2
 	addColorFlag(root)
-	for _, make := range commands {
+	for _, make := range append(slices.Clone(commands), platformCommands...) {
 		root.AddCommand(make())
 	}
 	finishHelp(root)

@@ -80,7 +80,7 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 	for k, v := range spec.Environment {
 		env = append(env, k+"="+v)
 	}
-	cmd := &exec.Cmd{Path: self, Args: []string{j.Label}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	cmd := &exec.Cmd{Path: self, Args: os.Args[:1], SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if set, ok := spec.Sockets.(*sockets); ok {
 		cmd.ExtraFiles = set.files()
 		prep.Sockets = len(cmd.ExtraFiles)

@@ -56,7 +56,7 @@ func NotifyCorpse(corpse *object.Task, thread uint64, registers object.State, wh
 		if !ok {
 			continue
 		}
-		kr := send(by, &victim{corpse, nil, thread, registers}, &h, x)
+		kr := send(by, &victim{task: corpse, id: thread, registers: registers}, &h, x)
 		h.Port.ReleaseSend()
 		if kr == 0 {
 			return Handled

@@ -1,6 +1,8 @@
 package exception
 
 import (
+	"math"
+
 	"portcullis.dev/defs/exc"
 	"portcullis.dev/defs/machexc"
 	"portcullis.dev/kernel/ipc"
@@ -14,7 +16,18 @@ type victim struct {
 	task      *object.Task
 	thread    *object.Thread // nil of a corpse, whose threads are gone
 	id        uint64         // of the thread
-	registers object.State   // nil if nobody keeps them
+	registers object.State   // of a corpse; nil if nobody kept them
+}
+
+// get returns registers of the thread, which stands still meanwhile.
+func (v *victim) get(flavor uint32) ([]uint32, mach.KernReturn) {
+	switch {
+	case v.thread != nil:
+		return v.thread.GetState(flavor, math.MaxInt)
+	case v.registers != nil:
+		return v.registers.Get(flavor)
+	}
+	return nil, mach.KernInvalidArgument
 }
 
 // message is an exception on its way to one handler.
@@ -31,7 +44,7 @@ type message struct {
 // deliver asks one handler. aborted says that thread_abort ended the wait.
 func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
 	th.SetInException(true)
-	kr = send(th.IPC, &victim{th.Task(), th, th.ID(), th.Registers()}, h, x)
+	kr = send(th.IPC, &victim{task: th.Task(), thread: th, id: th.ID()}, h, x)
 	aborted = th.Aborted()
 	th.SetInException(false)
 	return kr, aborted
@@ -136,10 +149,7 @@ func (m *message) raiseStateProtected() mach.KernReturn {
 // withState sends the thread's registers along and sets those that come back, if that is the handler's to decide.
 func (m *message) withState(send func(f int32, old []uint32) (int32, []uint32, mach.KernReturn),
 	sets bool) mach.KernReturn {
-	if m.registers == nil {
-		return mach.KernInvalidArgument
-	}
-	old, kr := m.registers.Get(m.to.Flavor)
+	old, kr := m.get(m.to.Flavor)
 	if kr != 0 {
 		return kr
 	}
@@ -149,7 +159,7 @@ func (m *message) withState(send func(f int32, old []uint32) (int32, []uint32, m
 	}
 	flavor := uint32(f)
 	if m.to.Hardened {
-		if old, kr = m.registers.Get(flavor); kr != 0 {
+		if old, kr = m.get(flavor); kr != 0 {
 			return kr
 		}
 		fresh = state.OnlyPC(m.task.Machine().CPU(), flavor, old, fresh)

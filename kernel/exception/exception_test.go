@@ -62,6 +62,9 @@ func TestForms(t *testing.T) {
 				if got := p.cpu.pc() == 0x500000 && p.cpu.ax() == 7; got != sets {
 					t.Errorf("registers set: %v, want %v", got, sets)
 				}
+				if p.cpu.stops != p.cpu.goes || (p.cpu.stops > 0) != (f.flavor != 0) {
+					t.Errorf("stopped %d times, went on %d times", p.cpu.stops, p.cpu.goes)
+				}
 				w.want(handler.reply(m, body), mach.SendInvalidDest) // twice
 				w.end()
 			})

@@ -5,6 +5,7 @@ package linux
 import (
 	"time"
 
+	"portcullis.dev/kernel/exception"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/mach"
 	"portcullis.dev/trap"
@@ -29,7 +30,11 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 	defer k.asleep()()
 	for i := range found {
 		v := &Violation{Violation: found[i], Process: p, TID: l.tid}
+		asked := exception.Guard(l.thread, &found[i])
 		if v.Fate != restrict.Killed {
+			if asked == exception.Handled || v.Fate == restrict.Offered {
+				continue
+			}
 			if k.config.Violated != nil {
 				if p.flags&trap.HelloGo != 0 {
 					v.Backtrace = l.backtrace()

@@ -76,8 +76,7 @@ func (th *Thread) Aborted() bool { return th.aborted.Load() }
 // Active says that the thread has not ended. The answer may be stale at once, but the end is final.
 func (th *Thread) Active() bool { return th.isActive() }
 
-// Registers returns the registers of a thread that the kernel is serving, for whoever serves it; nil if nobody keeps
-// them.
+// Registers returns what the thread was made with to keep its registers; nil if nothing.
 func (th *Thread) Registers() State { return th.state }
 
 // SetStateAnswered sets registers that came in the answer to the thread's exception. from is who answered: the space
@@ -96,5 +95,9 @@ func (th *Thread) SetStateAnswered(from *ipc.Space, pid int32, flavor uint32, wo
 	if kr := th.task.m.Restrict.SetThreadState(th.IPC, &a); kr != 0 {
 		return kr
 	}
+	if kr := th.hold(); kr != 0 {
+		return kr
+	}
+	defer th.release()
 	return th.state.Set(flavor, words)
 }

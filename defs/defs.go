@@ -3,8 +3,7 @@
 //
 // The definitions are in our own words. Message ids, argument lists and layouts are XNU's, so that a client built
 // against either is served by both. What only debugging kernels serve, and what nobody serves any longer, is skipped:
-// an
-// id without a routine.
+// an id without a routine.
 package defs
 
 import "embed"

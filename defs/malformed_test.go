@@ -196,8 +196,7 @@ func rights(m *rpc.Message[mach.Name]) (n int) {
 }
 
 // TestMalformedRequests spoils requests in every way above. The Go server and the C server must refuse with the same
-// code,
-// the one of Apple's stubs, without calling the function; every right of a refused request must be destroyed.
+// code, the one of Apple's stubs, without calling the function; every right of a refused request must be destroyed.
 func TestMalformedRequests(t *testing.T) {
 	for _, i := range all(t) {
 		t.Run(i.Name, func(t *testing.T) {

@@ -1,8 +1,7 @@
 package defs_test
 
-// runtimeC is what the C programs of the tests link the stubs with: messages go over standard output and input
-// instead of
-// into a kernel. A frame is a letter, a length and bytes.
+// runtimeC is what the C programs of the tests link the stubs with: messages go over standard output and input instead
+// of into a kernel. A frame is a letter, a length and bytes.
 const runtimeC = `
 #include <stdio.h>
 static void put(const void *p, size_t n) { if (n && fwrite(p, 1, n, stdout) != n) exit(1); }

@@ -19,8 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // TestErrors compiles testdata/errors/*.defs; what is printed about NAME.defs stands in NAME.txt. Files whose first
-// line
-// names GNU are compiled in that dialect.
+// line names GNU are compiled in that dialect.
 func TestErrors(t *testing.T) {
 	files, _ := filepath.Glob("testdata/errors/*.defs")
 	if len(files) < 20 {

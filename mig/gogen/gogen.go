@@ -1,6 +1,5 @@
 // Package gogen writes Go for an interface: a function for each routine that a client calls, the interface that a
-// server
-// fulfils, and the function that serves a request with it. What it writes runs on package rpc.
+// server fulfils, and the function that serves a request with it. What it writes runs on package rpc.
 package gogen
 
 import (

@@ -4,8 +4,7 @@
 // Whether a message kills depends on who sends it and where it goes, so the linter asks two things of a routine. Is it
 // served by the kernel, or by another process? What the kernel answers is never checked, and what it is sent may carry
 // rights that must not travel elsewhere. And does the message carry what no hardened process may send: arrays of
-// rights,
-// rights to control a task or thread, a reply port that is none?
+// rights, rights to control a task or thread, a reply port that is none?
 package lint
 
 import (
@@ -178,8 +177,7 @@ func (l *linter) controlPort(a *model.Arg) {
 }
 
 // movedToKernel warns of control rights that are moved, not copied, in a call of the kernel: the names of the task
-// itself
-// and its first threads are pinned, and cannot be given up.
+// itself and its first threads are pinned, and cannot be given up.
 func (l *linter) movedToKernel(a *model.Arg) {
 	name := base(a.Type.Leaf())
 	if _, known := controlPorts[name]; !known || a.Type.In != int32(mach.MoveSend) {

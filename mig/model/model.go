@@ -4,11 +4,10 @@
 // # How a message lies in memory
 //
 // A message is a header, then the descriptors of rights and out-of-line memory if there are any, then an NDR record
-// (eight
-// bytes that say in which byte order and encoding the sender writes) if data follows, then the data. Everything is
-// padded to four bytes and nothing to eight. A variable array lies behind its count and takes only the room its
-// elements
-// need; what follows slides down. The counts of out-of-line arrays stand in the data, where the argument stands.
+// (eight bytes that say in which byte order and encoding the sender writes) if data follows or memory is out of line,
+// then the data. Everything is padded to four bytes and nothing to eight. A variable array lies behind its count and
+// takes only the room its elements need; what follows slides down. The counts of out-of-line arrays stand in the data,
+// where the argument stands.
 //
 // A request carries what goes in, a reply what comes out, and a simple reply (one without descriptors) begins with the
 // return code. A reply that says nothing but an error is always simple and 36 bytes long, whatever success would look

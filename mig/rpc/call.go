@@ -34,8 +34,7 @@ type Caller[P comparable] interface {
 }
 
 // Do sends the request of a routine and checks the answer against its shape; the id of the answer is that of the
-// request
-// plus 100. What a refused answer brought is destroyed.
+// request plus 100. What a refused answer brought is destroyed.
 func Do[P comparable](c Caller[P], req *Message[P], o *Options, s *Shape) (*Message[P], mach.KernReturn) {
 	rep, kr := c.Call(req, o)
 	if kr != 0 {

@@ -58,8 +58,7 @@ type Rights[P any] struct {
 }
 
 // Destroyer destroys a right that nobody wants: it gives up what moving it would have given away. Dispositions that
-// take
-// nothing from the sender (copied and made rights) are never passed.
+// take nothing from the sender (copied and made rights) are never passed.
 type Destroyer[P any] interface {
 	Destroy(port P, d mach.Disposition)
 }

@@ -159,8 +159,7 @@ func (noMemory) Load(_ uint64, n int) ([]byte, error) {
 func (noMemory) Store([]byte) (uint64, error) { return 0, nil }
 
 // FuzzDecode feeds bytes to the decoder of messages. What it accepts must come out of the encoder as it went in, but
-// for
-// trailers, vouchers, addresses and padding.
+// for trailers, vouchers, addresses and padding.
 func FuzzDecode(f *testing.F) {
 	for _, m := range []*Message[mach.Name]{loaded(), {ID: 4, Body: make([]byte, 12)}} {
 		b, err := Encode(m, noMemory{})

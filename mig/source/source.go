@@ -1,8 +1,7 @@
 // Package source keeps the text of interface definitions and says where in it something is wrong.
 //
-// A [Pos] is a place in a [File]; a [Diagnostic] is a sentence about a place. Printed, a diagnostic shows the line
-// and a
-// caret under the word it speaks of, the way C compilers do.
+// A [Pos] is a place in a [File]; a [Diagnostic] is a sentence about a place. Printed, a diagnostic shows the line and
+// a caret under the word it speaks of, the way C compilers do.
 package source
 
 import (

@@ -58,17 +58,20 @@ func ReceivesExceptions(t mach.PortType) bool {
 	return false
 }
 
+// behaviorAllowed says whether a port may be registered with a behaviour.
+//
+// Source: set_exception_behavior_allowed and exception_is_identity_protected.
 func (r *Restrictions) behaviorAllowed(t *ipc.Thread, a *SetExceptionPorts, valid bool) bool {
 	caller := taskOf(t.Space())
-	bound := a.Excepting == nil || a.Excepting.Policy.Applies(EnhancedV1)
-	if !bound || caller.entitled(ExceptionPortEntitlement) || !r.sip() ||
-		!r.NotMac && caller.Policy&(Translated|Simulated) != 0 {
+	if caller.entitled(ExceptionPortEntitlement) {
 		return true
 	}
-	if a.Excepting != nil && a.Excepting.entitled(OneExceptionEntitlement) && !a.Hardened {
+	bound := a.Excepting == nil || a.Excepting.Policy.Applies(EnhancedV1)
+	if a.Excepting != nil && bound && a.Excepting.entitled(OneExceptionEntitlement) && !a.Hardened {
 		return false
 	}
-	if !valid || a.Port.Type() == mach.PortTypeUXHandler {
+	if !bound || !valid || a.Port.Type() == mach.PortTypeUXHandler || !r.sip() || caller.Policy&Simulated != 0 ||
+		!r.NotMac && caller.Policy&Translated != 0 {
 		return true
 	}
 	base := a.Behavior.Base()

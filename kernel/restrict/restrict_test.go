@@ -227,6 +227,26 @@ func TestSetExceptionPorts(t *testing.T) {
 			t.Errorf("%s, entitled: %v", c.what, got)
 		}
 	}
+	off := &restrict.Restrictions{System: restrict.System{SIPOff: true}}
+	for _, c := range []struct {
+		what   string
+		r      *restrict.Restrictions
+		caller restrict.Policy
+		a      restrict.SetExceptionPorts
+		want   mach.KernReturn
+	}{
+		{"default without SIP", off, restrict.Default, restrict.SetExceptionPorts{Excepting: level(rules.Level3)}, 0},
+		{"default, translated", r, restrict.Translated, restrict.SetExceptionPorts{Excepting: level(rules.Level3)}, 0},
+		{"default, simulated", r, restrict.Simulated, restrict.SetExceptionPorts{}, 0},
+		{"only one without SIP", off, restrict.Default, restrict.SetExceptionPorts{Excepting: one}, mach.KernDenied},
+		{"only one, translated", r, restrict.Translated, restrict.SetExceptionPorts{Excepting: one}, mach.KernDenied},
+	} {
+		caller := w.join(restrict.NewTask(c.caller))
+		c.a.CPU, c.a.Mask, c.a.Port, c.a.Behavior = "arm64", 2, plain, mach.ExceptionDefault
+		if got := c.r.SetExceptionPorts(caller.t, &c.a); got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+	}
 }
 
 // raise makes a thread run into guards, in order, within one call.

@@ -183,7 +183,7 @@ func (g *generator) structure(name string, m *model.Message) {
 		}
 	}
 	g.p("} %s;", name)
-	g.p("_Static_assert(sizeof(%s) == %d, \"a C type has another size than the definition says\");\n", name, m.Max)
+	g.p("MIG_ASSERT_SIZE(%s, %d);\n", name, m.Max)
 }
 
 // several says that an argument has an array of descriptors.

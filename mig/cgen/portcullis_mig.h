@@ -190,6 +190,12 @@ struct mig_routine {
 	uint32_t max_reply_msg;
 };
 
+#ifdef __cplusplus
+#define MIG_ASSERT_SIZE(type, n) static_assert(sizeof(type) == (n), "a C type has another size than the definition says")
+#else
+#define MIG_ASSERT_SIZE(type, n) _Static_assert(sizeof(type) == (n), "a C type has another size than the definition says")
+#endif
+
 /* The encoding of this machine's data. */
 static const NDR_record_t mig_NDR = { 0, 0, 0, 0, 1, 0, 0, 0 };
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+
+	"portcullis.dev/mach"
 )
 
 // Keys of typed calls.
@@ -168,9 +170,12 @@ func (m *Message) fail(err error) {
 	}
 	d := NewDictionary().Set(keyError, String(err.Error()))
 	var remote *RemoteError
+	var kr mach.KernReturn
 	switch {
 	case errors.As(err, &remote):
 		d.Set(keyCode, Int64(remote.Code))
+	case errors.As(err, &kr):
+		d.Set(keyCode, Int64(kr))
 	case errors.As(err, &badArguments{}):
 		d.Set(keyCode, Int64(CodeBadArguments))
 	}

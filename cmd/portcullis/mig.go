@@ -16,12 +16,14 @@ import (
 	"portcullis.dev/mig/model"
 	"portcullis.dev/mig/source"
 	"portcullis.dev/mig/syntax"
+	"portcullis.dev/mig/xpcgen"
 	"portcullis.dev/rules"
 )
 
 // migFlags are the flags of the command.
 type migFlags struct {
 	goDir, cDir    string
+	xpcDir         string
 	include        []string
 	define, undef  []string
 	dialect        string
@@ -33,13 +35,15 @@ type migFlags struct {
 func newMigCommand() *cobra.Command {
 	var f migFlags
 	cmd := &cobra.Command{
-		Use:   "mig [--go DIR] [--c DIR] FILE.defs",
+		Use:   "mig [--go DIR] [--c DIR] [--xpc DIR] FILE.defs",
 		Short: "compile an interface definition into message stubs",
 		Long: `Mig reads the definition of a message interface and writes the code on both sides of it: clients that look
 like functions, and servers that check a request to the byte before they call the function that serves it.
 
 With --go DIR it writes the package DIR/NAME/NAME.go, with --c DIR the files NAME.h, NAMEMessages.h, NAMEUser.c,
-NAMEServer.h, NAMEServer.c and portcullis_mig.h. Without either it checks the definition alone.
+NAMEServer.h, NAMEServer.c and portcullis_mig.h. With --xpc DIR it writes a typed XPC service with the same routines,
+for an interface that has to move: the package DIR/NAME/NAME.go, and beside it NameService.swift for Apple's libxpc.
+Without any of them it checks the definition alone.
 
 Routines that the restrictions of hardened processes forbid are warned of, with the restriction and the level from
 which it kills: arrays of port rights, rights to control a task or thread, reply ports that are none.
@@ -52,6 +56,9 @@ where a file could not be read or written.`,
   # a Go client and server, and C stubs
   portcullis mig --go internal --c csrc -I include -D KERNEL_USER=1 clock.defs
 
+  # the same routines as an XPC service
+  portcullis mig --xpc internal clock.defs
+
   # an interface of GNU Mach; what a hardened process may not do is an error
   portcullis mig --dialect gnu --strict process.defs`,
 		Args: cobra.ExactArgs(1),
@@ -60,6 +67,7 @@ where a file could not be read or written.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.goDir, "go", "", "write a Go package below this folder")
 	flags.StringVar(&f.cDir, "c", "", "write C stubs into this folder")
+	flags.StringVar(&f.xpcDir, "xpc", "", "write an XPC service, in Go and Swift, below this folder")
 	flags.StringArrayVarP(&f.include, "include", "I", nil, "search this folder for #include (may be given again)")
 	flags.StringArrayVarP(&f.define, "define", "D", nil, "define a macro, NAME or NAME=VALUE (may be given again)")
 	flags.StringArrayVarP(&f.undef, "undef", "U", nil, "do not define a macro after all (may be given again)")
@@ -136,6 +144,17 @@ func writeStubs(i *model.Interface, f *migFlags) error {
 		}
 		if err := writeFile(filepath.Join(f.goDir, pkg), pkg+".go", src); err != nil {
 			return err
+		}
+	}
+	if f.xpcDir != "" {
+		pkg, files, err := xpcgen.Generate(i)
+		if err != nil {
+			return &exitError{code: exitFindings, err: err}
+		}
+		for _, file := range files {
+			if err := writeFile(filepath.Join(f.xpcDir, pkg), file.Name, file.Data); err != nil {
+				return err
+			}
 		}
 	}
 	if f.cDir != "" {

@@ -52,12 +52,9 @@ type service struct {
 }
 
 type method struct {
-	name        string // of the routine: the name on the wire
-	oneWay      bool
-	in, out     *record
-	inEmpty     bool
-	outEmpty    bool
-	description string
+	name    string // of the routine: the name on the wire
+	oneWay  bool
+	in, out *record
 }
 
 // record is a dictionary with known keys.

@@ -78,3 +78,30 @@ func TestTrailers(t *testing.T) {
 		t.Errorf("%d requests and %d replies ask for a trailer", requests, replies)
 	}
 }
+
+// TestBadIDs sends messages that no routine has: before the first id, behind the last, and ids that are skipped.
+func TestBadIDs(t *testing.T) {
+	for _, i := range all(t) {
+		t.Run(i.Name, func(t *testing.T) {
+			_, path := build(t, i)
+			c := start(t, path)
+			rnd := random64(i)
+			ids := []int32{i.Base - 1, i.Base + int32(len(i.Slots)), -1}
+			for n, r := range i.Slots {
+				if r == nil {
+					ids = append(ids, i.Base+int32(n))
+				}
+			}
+			for n, id := range ids {
+				r := i.Routines()[n%len(i.Routines())]
+				x := newExchange(t, rnd, i, r)
+				x.kr = 5
+				x.call() // makes the request
+				b := answerable(deliver(x.request))
+				le.PutUint32(b[20:], uint32(id))
+				x.served = false
+				x.refused(damage{"bad id", nil, []mach.KernReturn{mach.MigBadID}}, c, withTrailer(b))
+			}
+		})
+	}
+}

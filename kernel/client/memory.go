@@ -63,4 +63,6 @@ func (m *Memory) CopyIn(_ *ipc.Thread, at uint64, size uint32, deallocate bool) 
 }
 
 // CopyOut implements [ipc.Memory].
-func (m *Memory) CopyOut(_ *ipc.Thread, b []byte) (uint64, bool) { return m.Put(b), true }
+func (m *Memory) CopyOut(t *ipc.Thread, b []byte) (uint64, bool) {
+	return m.Put(t.Space().Kernel().Keep(b)), true
+}

@@ -34,12 +34,24 @@ type Config struct {
 	Release func([]byte)
 }
 
+// Keep returns what [Memory.CopyOut] was given in a form that may be kept: itself, or a copy where somebody gets it back
+// (Config.Release), to whom it has gone then.
+func (k *Kernel) Keep(b []byte) []byte {
+	if !k.lent {
+		return b
+	}
+	own := append([]byte(nil), b...)
+	k.release(b)
+	return own
+}
+
 // Kernel is one Mach world: ports of different kernels never meet.
 type Kernel struct {
 	restrict Restrictions
 	clock    Clock
 	limits   Limits
 	release  func([]byte)
+	lent     bool          // release is not nothing
 	transit  sync.Mutex    // see the package comment
 	deaths   atomic.Uint64 // orders the deaths of ports
 	live     counters
@@ -52,7 +64,7 @@ type Stats struct{ Spaces, Ports, Sets, Messages, Bytes int64 }
 
 // New makes a kernel.
 func New(c Config) *Kernel {
-	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release}
+	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release, lent: c.Release != nil}
 	if k.release == nil {
 		k.release = func([]byte) {}
 	}

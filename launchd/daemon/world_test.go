@@ -59,7 +59,9 @@ func newWorld(t testing.TB) *world {
 		Log: func(s string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.log = append(w.log, s)
+			if w.log = append(w.log, s); len(w.log) > 2000 {
+				w.log = append(w.log[:0], w.log[1000:]...)
+			}
 		}, Started: func() { close(started) }})
 	if err != nil {
 		t.Fatal(err)

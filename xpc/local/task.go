@@ -160,7 +160,7 @@ func (m memory) CopyIn(_ *ipc.Thread, addr uint64, size uint32, deallocate bool)
 }
 
 // CopyOut implements ipc.Memory.
-func (m memory) CopyOut(_ *ipc.Thread, data []byte) (uint64, bool) {
-	at, err := m.Store(data)
+func (m memory) CopyOut(t *ipc.Thread, data []byte) (uint64, bool) {
+	at, err := m.Store(t.Space().Kernel().Keep(data))
 	return at, err == nil
 }

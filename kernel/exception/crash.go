@@ -6,26 +6,34 @@ import (
 	"portcullis.dev/mach"
 )
 
-// Reason is why a process was ended, beside the signal: a namespace (OS_REASON_*) and a code in it.
+// Reason is why a process was ended, as the system has it: a namespace (OS_REASON_*) and a code in it.
 type Reason struct {
 	Namespace uint32
 	Code      uint64
 }
 
-// ReasonGuard is the namespace of processes that a guard ended (OS_REASON_GUARD).
-const ReasonGuard = 23
+// Namespaces of reasons.
+const (
+	ReasonSignal = 2  // OS_REASON_SIGNAL: the code is the signal
+	ReasonGuard  = 23 // OS_REASON_GUARD: the code is the guard's
+)
 
-// Crash returns the EXC_CRASH of a process that a signal ends. x is the exception that the signal came of; the zero
-// Exception if it came of none, as abort's does. why is nil unless the process was ended for another reason than the
-// signal.
+// Subcode returns the reason as [NotifyCorpse] wants it: the namespace, and the lower half of the code.
 //
-// Source: XNU bsd/kern/kern_exit.c, proc_prepareexit.
-func Crash(s Signal, x Exception, why *Reason) Exception {
-	c := Exception{Type: mach.ExcCrash, Code: int64(s)<<24 | int64(x.Type&0xf)<<20 | x.Code&0xfffff, Subcode: x.Subcode}
-	if why != nil {
-		c.Subcode = int64(uint64(why.Namespace)<<32 | why.Code&0xffffffff)
-	}
-	return c
+// Source: XNU bsd/kern/kern_exit.c, proc_encode_exit_exception_code.
+func (r Reason) Subcode() int64 { return int64(uint64(r.Namespace)<<32 | r.Code&0xffffffff) }
+
+// Crash returns the EXC_CRASH of a process that a signal ends. x is the exception that the signal came of, or the guard
+// (with SIGKILL); the zero Exception if it came of none, as abort's does.
+//
+// Source: XNU bsd/kern/kern_exit.c, proc_prepareexit and exit_with_exception_internal.
+func Crash(s Signal, x Exception) Exception {
+	return Exception{Type: mach.ExcCrash, Code: int64(s)<<24 | int64(x.Type&0xf)<<20 | x.Code&0xfffff, Subcode: x.Subcode}
+}
+
+// GuardOf returns the EXC_GUARD of a guard that a call ran into.
+func GuardOf(v *restrict.Violation) Exception {
+	return Exception{mach.ExcGuard, int64(v.Code), int64(v.Subcode)}
 }
 
 // Guard offers a guard that a call of the thread ran into to whoever handles EXC_GUARD, and says whether somebody did.
@@ -37,16 +45,16 @@ func Guard(th *object.Thread, v *restrict.Violation) Outcome {
 	if v.Fate == restrict.Unseen || v.Fate == restrict.Killed && !th.Task().Machine().DeveloperMode() {
 		return Unhandled
 	}
-	return Raise(th, Exception{mach.ExcGuard, int64(v.Code), int64(v.Subcode)})
+	return Raise(th, GuardOf(v))
 }
 
 // NotifyCorpse tells the handlers of EXC_CORPSE_NOTIFY that a corpse is there: the task's own and then the host's, which
-// is the way of crash reporters that the system starts. what is the exception that the task died of (EXC_CRASH,
-// EXC_GUARD, EXC_RESOURCE) and subcode its code's second half. The corpse's threads are gone: thread is the id of the one
+// is the way of crash reporters that the system starts. what is the exception that the corpse was made for (EXC_CRASH;
+// EXC_GUARD and EXC_RESOURCE for those of which the task did not die) and subcode the [Reason]. The corpse's threads are gone: thread is the id of the one
 // that died, for messages that carry it, and the port of the thread is null in those that carry ports. registers are
 // its, nil if nobody kept them; what handlers answer changes none. The caller holds a right to the corpse meanwhile.
 //
-// Source: XNU osfmk/kern/task.c, task_deliver_crash_notification.
+// Source: XNU osfmk/kern/task.c, task_deliver_crash_notification; osfmk/kern/thread.c, its caller.
 func NotifyCorpse(corpse *object.Task, thread uint64, registers object.State, what mach.ExceptionType,
 	subcode int64) Outcome {
 	x := Exception{mach.ExcCorpseNotify, int64(what), subcode}

@@ -12,22 +12,23 @@ import (
 )
 
 func TestCrashCodes(t *testing.T) {
-	guard := exception.Exception{Type: mach.ExcGuard, Code: 0x2000000680000001, Subcode: 0x6e}
+	guard := exception.GuardOf(&restrict.Violation{Code: 0x2000000680000001, Subcode: 0x6e})
 	for _, tt := range []struct {
 		name      string
 		got       exception.Exception
 		code, sub int64
 	}{
-		{"abort", exception.Crash(exception.SIGABRT, exception.Exception{}, nil), 0x06000000, 0},
-		{"bad access", exception.Crash(exception.SIGSEGV, x, nil), 0x0b100001, x.Subcode},
-		{"SIGKILL with a reason", exception.Crash(exception.SIGKILL, exception.Exception{},
-			&exception.Reason{Namespace: 3, Code: 0x1_0000_0002}), 0x09000000, 3<<32 | 2},
-		{"guard", exception.Crash(exception.SIGKILL, guard, &exception.Reason{Namespace: exception.ReasonGuard,
-			Code: 0x80000001}), 0x09c00001, 23<<32 | 0x80000001},
+		{"abort", exception.Crash(exception.SIGABRT, exception.Exception{}), 0x06000000, 0},
+		{"bad access", exception.Crash(exception.SIGSEGV, x), 0x0b100001, x.Subcode},
+		{"guard", exception.Crash(exception.SIGKILL, guard), 0x09c00001, 0x6e},
 	} {
 		if tt.got.Type != mach.ExcCrash || tt.got.Code != tt.code || tt.got.Subcode != tt.sub {
 			t.Errorf("%s: %v, want (%#x, %#x)", tt.name, tt.got, tt.code, tt.sub)
 		}
+	}
+	r := exception.Reason{Namespace: exception.ReasonGuard, Code: 0x2000000680000001}
+	if got := r.Subcode(); got != 23<<32|0x80000001 {
+		t.Errorf("reason %#x", got)
 	}
 }
 
@@ -38,7 +39,7 @@ func TestCrashNotToItself(t *testing.T) {
 	own, there := p.port(), reporter.port()
 	p.handle(object.TaskLevel, p, own, mach.ExceptionDefault|codes, 0)
 	p.handle(object.HostLevel, reporter, there, mach.ExceptionDefault|codes, 0)
-	r := p.raise(exception.Crash(exception.SIGSEGV, x, nil))
+	r := p.raise(exception.Crash(exception.SIGSEGV, x))
 	m := reporter.receive(there)
 	if m.u32(60) != uint32(mach.ExcCrash) || m.u64(68) != 0x0b100001 {
 		t.Errorf("%d, %#x", m.u32(60), m.u64(68))

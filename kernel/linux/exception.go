@@ -64,7 +64,7 @@ func (p *Process) crash(t *thread, s *Stopped, x exception.Exception, signal exc
 	if !p.dying.CompareAndSwap(false, true) {
 		return
 	}
-	if exception.Raise(t.object, exception.Crash(signal, x, nil)) == exception.Ended {
+	if exception.Raise(t.object, exception.Crash(signal, x)) == exception.Ended {
 		return
 	}
 	if p.kernel.config.Crashed == nil {

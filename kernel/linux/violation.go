@@ -49,6 +49,7 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 		if !p.dying.CompareAndSwap(false, true) {
 			return false // another thread was first; its report is the report
 		}
+		exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
 		if p.flags&trap.HelloGo != 0 {
 			v.Backtrace = l.backtrace()
 		}

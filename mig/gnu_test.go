@@ -118,3 +118,52 @@ func compareParams(t *testing.T, i *model.Interface, header string, server bool)
 		t.Errorf("%s: parameters (-theirs +ours):\n%s", i.File, d)
 	}
 }
+
+// notGNU matches what our definitions of the kernel say that GNU's language lacks: flags, one kind of argument, and
+// types that GNU MIG has built in.
+var notGNU = regexp.MustCompile(`(?m), (?:const|SameCount)\b|UserAuditToken[^;]*;|^type (?:char|int|short) = .*$`)
+
+// TestGNUDefs compares our definitions of the kernel, as far as GNU's language has the words: ids and parameters.
+func TestGNUDefs(t *testing.T) {
+	gnu, err := exec.LookPath(gnuMig)
+	if err != nil {
+		t.Skipf("%s is not installed", gnuMig)
+	}
+	dir := t.TempDir()
+	files, _ := filepath.Glob("../defs/*.defs")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f)), notGNU.ReplaceAll(text, nil), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	routines := 0
+	for _, f := range files {
+		name := filepath.Base(f)
+		if name == "types.defs" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			path, out := filepath.Join(dir, name), t.TempDir()
+			at := func(n string) string { return filepath.Join(out, n) }
+			i, errs := Compile(path, Options{Dialect: syntax.GNU})
+			if errs.Errors() > 0 {
+				t.Fatal(errs.All[0].String())
+			}
+			text, err := exec.Command(gnu, "-n", "-user", at("u.c"), "-server", at("s.c"), "-header", at("h.h"),
+				"-list", at("list"), path).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s refuses: %s", gnuMig, text)
+			}
+			routines += len(i.Routines())
+			compareIDs(t, i, at("list"))
+			compareParams(t, i, at("h.h"), false)
+		})
+	}
+	if routines < 190 {
+		t.Errorf("%d routines, want 190 at least", routines)
+	}
+}

@@ -264,7 +264,7 @@ func buildPrograms(t *testing.T, i *model.Interface, sources map[string]string) 
 	}
 	for _, side := range []string{"client", "server"} {
 		stubs := map[string]string{"client": i.Name + "User.c", "server": i.Name + "Server.c"}[side]
-		args := []string{"-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"}
+		args := []string{"-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"}
 		// -fsanitize=address,undefined finds bugs of the stubs; the programs leak: ASAN_OPTIONS=detect_leaks=0.
 		args = append(args, strings.Fields(os.Getenv("PORTCULLIS_CFLAGS"))...)
 		cmd := exec.Command(cc, append(args, "-o", side, side+".c", stubs)...)

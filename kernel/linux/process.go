@@ -141,7 +141,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	if p.area, err = trap.NewMemory("area", trap.AreaSize); err != nil {
 		return abandon(unix.ENOMEM, err)
 	}
-	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k}, Process: p,
+	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k}, Process: p, Enroll: p.enroll,
 		Identity: ipc.Identity{Security: [2]uint32{cred.Uid, cred.Gid}, Audit: mach.AuditToken{cred.Uid, cred.Uid, cred.Gid,
 			cred.Uid, cred.Gid, uint32(cred.Pid), 0, k.version.Add(1)}}}
 	if p.Parent != nil {

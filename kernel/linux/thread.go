@@ -3,8 +3,11 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 
 	"portcullis.dev/kernel/object"
@@ -67,6 +70,24 @@ func (p *Process) thread(tid int) (*thread, error) {
 	p.threads[tid] = t
 	p.mu.Unlock()
 	return t, nil
+}
+
+// enroll makes Mach threads of all Linux threads that can be stopped, and ends those whose Linux thread is gone.
+func (p *Process) enroll() {
+	if p.flags&trap.HelloRecords == 0 {
+		return
+	}
+	for _, tid := range p.tids() {
+		p.thread(tid)
+	}
+	p.mu.Lock()
+	known := slices.Collect(maps.Keys(p.threads))
+	p.mu.Unlock()
+	for _, tid := range known {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.PID, tid)); errors.Is(err, os.ErrNotExist) {
+			p.forgetThread(tid)
+		}
+	}
 }
 
 // forgetThread ends a Mach thread whose Linux thread has ended.

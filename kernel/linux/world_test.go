@@ -107,6 +107,12 @@ func (w *world) start(role string, env ...string) *actor {
 	w.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), roleVariable+"="+role, trap.Environment+"="+w.path), env...)
+	return w.launch(cmd)
+}
+
+// launch starts a process.
+func (w *world) launch(cmd *exec.Cmd) *actor {
+	w.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -136,6 +136,9 @@ func (th *Thread) SuspendCount() int {
 //
 // Source: XNU osfmk/kern/task.c, place_task_hold.
 func (t *Task) Suspend() mach.KernReturn {
+	if t != nil && t.enroll != nil && t.lifeNow() == alive {
+		t.enroll()
+	}
 	return t.stop(func(s *stops) mach.KernReturn {
 		if s.count++; s.count == 1 {
 			for _, th := range t.allThreads() {

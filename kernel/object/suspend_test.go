@@ -411,3 +411,28 @@ func TestSubstitute(t *testing.T) {
 		w.end()
 	}
 }
+
+// TestEnroll: threads that nobody knew of are found before threads are listed or stopped.
+func TestEnroll(t *testing.T) {
+	w := newWorld(t, object.Config{})
+	var p *person
+	var found []*runner
+	p = w.joinAs(object.TaskConfig{PID: 7, Restrict: restrict.NewTask(restrict.Default), Enroll: func() {
+		_, r := p.running(object.PThread)
+		found = append(found, r)
+	}})
+	rights, kr := p.Threads(p.Task, object.Control)
+	if w.want(kr, 0); len(rights) != 2 || len(found) != 1 {
+		t.Errorf("%d threads, %d found", len(rights), len(found))
+	}
+	drop(rights...)
+	if w.want(p.Suspend(), 0); len(found) != 2 || found[0].runs() || found[1].runs() {
+		t.Error("not all are stopped")
+	}
+	p.Terminate()
+	p.Suspend()
+	if _, kr = p.Threads(p.Task, object.Control); kr != mach.KernFailure || len(found) != 2 {
+		t.Errorf("%v, %d found", kr, len(found))
+	}
+	w.end()
+}

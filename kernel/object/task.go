@@ -21,6 +21,7 @@ type Task struct {
 	behind any          // TaskConfig.Process
 	made   atomic.Int64 // objects that it made and that are not gone
 	spawn  Spawner
+	enroll func()
 	stops  stops
 
 	mu         sync.Mutex
@@ -55,7 +56,10 @@ type TaskConfig struct {
 	Parent   *Task // special, registered and exception ports are inherited from it
 	Root     bool  // its host port is the host's privileged one
 	Spawn    Spawner
-	Process  any // what is behind the task, for whoever serves its calls; the package does not look at it
+	// Enroll, if not nil, makes threads ([Task.NewThread]) of what runs in the task and is no thread yet. It is called with
+	// nothing locked, before threads are listed or all are stopped.
+	Enroll  func()
+	Process any // what is behind the task, for whoever serves its calls; the package does not look at it
 }
 
 // NewTask makes a task without threads. The name of its own control port is there from the beginning: pinned, and
@@ -63,7 +67,7 @@ type TaskConfig struct {
 //
 // Source: XNU osfmk/kern/ipc_tt.c, ipc_task_init and ipc_task_copyout_control_port.
 func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
-	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn, behind: c.Process}
+	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn, enroll: c.Enroll, behind: c.Process}
 	t.port = portal{m, t}
 	if err := m.enroll(t); err != nil {
 		return nil, err
@@ -170,12 +174,12 @@ func (t *Task) Threads(caller *Task, f Flavor) ([]*ipc.Port, mach.KernReturn) {
 	if t == nil {
 		return nil, mach.KernInvalidArgument
 	}
-	t.mu.Lock()
-	if t.life != alive {
-		t.mu.Unlock()
+	if t.lifeNow() != alive {
 		return nil, mach.KernFailure
 	}
-	t.mu.Unlock()
+	if t.enroll != nil {
+		t.enroll()
+	}
 	all := t.allThreads()
 	rights := make([]*ipc.Port, 0, len(all))
 	for _, th := range all {

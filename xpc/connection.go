@@ -722,14 +722,29 @@ func (c *Connection) run(l *link) {
 		w.abort()
 	}
 	c.mu.Unlock()
+	var answer *outgoing
 	for c.mayHandle(l) {
-		in, kr := th.receive(l.receive, 0, 0)
+		in, kr := th.answerAndReceive(c.p, answer, l.receive)
+		answer = nil
 		if kr == mach.RcvInterrupted {
 			continue
 		}
-		if kr != 0 || !c.handle(l, in) {
+		if kr != 0 {
 			break
 		}
+		m, more := c.handle(l, in)
+		if m != nil {
+			if answer = m.atEnd(th.out); answer != nil {
+				th.out = answer.bytes
+			}
+			m.handled()
+		}
+		if !more {
+			break
+		}
+	}
+	if answer != nil {
+		th.answer(c.p, answer)
 	}
 	w.end()
 	th.Destruct(l.receive, 0, l.guard)
@@ -760,20 +775,20 @@ func (c *Connection) finish(l *link) {
 	h.HandleError(over)
 }
 
-// handle handles a message; false if the link is over.
-func (c *Connection) handle(l *link, in *incoming) bool {
+// handle handles a message, which it returns if the handler had it; false if the link is over.
+func (c *Connection) handle(l *link, in *incoming) (*Message, bool) {
 	if kernel(in) {
 		c.p.discardRights(in)
-		return in.header.ID != mach.NotifyNoSenders
+		return nil, in.header.ID != mach.NotifyNoSenders
 	}
 	if err := c.heard(l, in.trailer.Audit); err != nil {
 		c.p.discardRights(in)
 		c.end(err)
-		return false
+		return nil, false
 	}
 	if in.header.ID != idMessage && in.header.ID != idSync {
 		c.p.discardRights(in)
-		return true
+		return nil, true
 	}
 	reply := in.reply()
 	d, err := c.p.dictionary(in)
@@ -782,7 +797,7 @@ func (c *Connection) handle(l *link, in *incoming) bool {
 			c.p.calls(func(th Thread) { th.Deallocate(reply) })
 		}
 		c.end(fmt.Errorf("%w: %w", ErrInvalid, err))
-		return false
+		return nil, false
 	}
 	m := &Message{Dictionary: d, ID: in.header.ID, p: c.p, c: c, reply: reply, token: in.trailer.Audit}
 	if reply != 0 {
@@ -791,6 +806,5 @@ func (c *Connection) handle(l *link, in *incoming) bool {
 	if c.mayHandle(l) {
 		c.handler.HandleMessage(m)
 	}
-	m.handled()
-	return true
+	return m, true
 }

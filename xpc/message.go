@@ -28,7 +28,8 @@ type outgoing struct {
 	made  []mach.Name // rights that were made for it
 	keep  []Value     // must not be collected before it is sent
 
-	stored []extent // memory out of line
+	stored []extent  // memory out of line
+	once   mach.Name // of an answer: the right it goes to
 }
 
 type extent struct {

@@ -209,3 +209,39 @@ func (c *caller) received(kr mach.KernReturn) (*incoming, mach.KernReturn) {
 	}
 	return parse(c.buf), 0
 }
+
+// answerAndReceive sends an answer, if there is one, and receives a message, in one kernel call.
+func (c *caller) answerAndReceive(p *Process, out *outgoing, port mach.Name) (*incoming, mach.KernReturn) {
+	if out == nil {
+		return c.receive(port, 0, 0)
+	}
+	kr := c.Msg2(&Call{Options: sendOptions | mach.RcvMsg | mach.RcvLarge | trailerAudit, Send: out.bytes, Receive: port,
+		Buffer: c.buf})
+	if sending(kr) {
+		c.unanswered(p, out, kr)
+		return c.receive(port, 0, 0)
+	}
+	out.sent()
+	if kr == mach.RcvTooLarge {
+		c.grow()
+		return c.receive(port, 0, 0)
+	}
+	return c.received(kr)
+}
+
+// answer sends an answer.
+func (c *caller) answer(p *Process, out *outgoing) {
+	if kr := c.Msg2(&Call{Options: sendOptions, Send: out.bytes}); kr != 0 {
+		c.unanswered(p, out, kr)
+		return
+	}
+	out.sent()
+}
+
+// unanswered does what is left to do if an answer could not be sent. Who asked may be gone.
+func (c *caller) unanswered(p *Process, out *outgoing, kr mach.KernReturn) {
+	p.failed(out, kr)
+	if kr == mach.SendInvalidDest {
+		c.Deallocate(out.once) // a dead name
+	}
+}

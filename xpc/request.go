@@ -18,6 +18,7 @@ type Message struct {
 	mu    sync.Mutex
 	reply mach.Name // send-once right, 0 if there is none or it was used
 	held  bool
+	last  *Dictionary // answer that goes with the connection's next receive
 }
 
 // Connection returns the connection that the message came over, nil if it came to a bare port.
@@ -72,6 +73,44 @@ func (m *Message) handled() {
 	if !held {
 		m.Drop()
 	}
+}
+
+// replyAtEnd answers the message when the handler has returned, in one kernel call with the next receive, if it is called
+// by the handler of a connection, and at once otherwise. There must be nothing more to do but to return.
+func (m *Message) replyAtEnd(d *Dictionary) error {
+	m.mu.Lock()
+	if m.c != nil && !m.held && m.reply != 0 {
+		m.last = d
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.Unlock()
+	return m.Reply(d)
+}
+
+// atEnd returns the answer that replyAtEnd left, built in buf, with its header filled in.
+func (m *Message) atEnd(buf []byte) *outgoing {
+	m.mu.Lock()
+	d := m.last
+	m.last = nil
+	m.mu.Unlock()
+	if d == nil {
+		return nil
+	}
+	out, err := m.p.build(buf, d, idReply)
+	if err != nil {
+		m.fail(err)
+		return nil
+	}
+	n := m.take()
+	if n == 0 {
+		m.p.discard(out)
+		return nil
+	}
+	m.p.active.Add(-1)
+	out.address(n, mach.MoveSendOnce, 0)
+	out.once = n
+	return out
 }
 
 // Reply answers the message, once. A sender that is gone or waits no longer is no error.

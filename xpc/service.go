@@ -159,7 +159,7 @@ func (m *Mux) serve(msg *Message) {
 		msg.fail(err)
 		return
 	}
-	if err := msg.Reply(NewDictionary().Set(keyResult, v)); err != nil {
+	if err := msg.replyAtEnd(NewDictionary().Set(keyResult, v)); err != nil {
 		msg.fail(err)
 	}
 }

@@ -6,7 +6,7 @@
 //
 // It is a module of its own, because nothing else needs what it compares with. dbus-daemon must be installed.
 //
-//	cd internal/bench && go run .
+//	cd xpc/testdata/bench && go run .
 package main
 
 import (

@@ -1,4 +1,4 @@
-module portcullis.dev/internal/bench
+module portcullis.dev/xpc/testdata/bench
 
 go 1.26.0
 
@@ -35,4 +35,4 @@ require (
 	howett.net/plist v1.0.1 // indirect
 )
 
-replace portcullis.dev => ../..
+replace portcullis.dev => ../../..

@@ -23,6 +23,8 @@ const (
 type Inputs struct {
 	Product   Product
 	Plist     *Set       // an entitlements file
+	Linux     bool       // an ELF file
+	Note      *Set       // what portcullis sign put into an ELF file
 	XML, DER  *Set       // the two forms in a code signature
 	Signature *Signature // nil where there is none
 	Profile   *Profile   // the provisioning profile beside the program, or the input itself
@@ -62,10 +64,14 @@ func (in Inputs) Effective() (*Set, string) {
 		return in.XML, "the signature has XML entitlements and no DER"
 	case in.Plist != nil:
 		return in.Plist, "an entitlements file, as signing would embed it"
+	case in.Note != nil:
+		return in.Note, "a note in the ELF file"
 	case in.Profile != nil && in.Product == ProductProfile:
 		return in.Profile.Entitlements, "a provisioning profile: what a program may claim, not what one claims"
 	case in.Signature != nil:
 		return nil, "the signature has no entitlements"
+	case in.Linux:
+		return nil, "no note in the ELF file, so no entitlements"
 	}
 	return nil, "no code signature, so no entitlements"
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"portcullis.dev/entitlement/elfnote"
 	"portcullis.dev/finding"
 	"portcullis.dev/macho"
 	"portcullis.dev/macho/container"
@@ -85,7 +86,7 @@ var bundleFiles = map[string]bool{
 // want picks the files to read. The file that the user named is always read: it is worth an error when it is nothing
 // we know, while other files are passed by.
 func (c *collector) want(name string, head []byte) bool {
-	return name == c.root || macho.Recognized(head) || bundleFiles[path.Base(name)] || isClaims(name)
+	return name == c.root || macho.Recognized(head) || elfnote.Recognized(head) || bundleFiles[path.Base(name)] || isClaims(name)
 }
 
 // isClaims reports whether a file is an entitlements file by its name.
@@ -102,6 +103,8 @@ func (c *collector) item(i container.Item) {
 	switch {
 	case macho.Recognized(i.Data):
 		err = c.images(i)
+	case elfnote.Recognized(i.Data):
+		err = c.program(i, named)
 	case base == "Info.plist" && !named:
 		err = c.infoPlist(i)
 	case looksLikeCMS(i.Data) && (named || bundleFiles[base]), bundleFiles[base] && !named:
@@ -109,7 +112,7 @@ func (c *collector) item(i container.Item) {
 	case named && sniffPlist(i.Data) != "", isClaims(name):
 		err = c.claims(i)
 	default:
-		err = errors.New("offset 0: not a Mach-O image, a property list or a provisioning profile")
+		err = errors.New("offset 0: not a Mach-O image, an ELF file, a property list or a provisioning profile")
 	}
 	if err != nil {
 		c.unread(i, err)
@@ -208,6 +211,30 @@ func (c *collector) images(i container.Item) error {
 	}
 	if issues := LintSlices(whole); len(issues) > 0 {
 		c.found[first].Issues = issues
+	}
+	return nil
+}
+
+// program looks at an ELF file. One that was not named itself is told only where it claims something.
+func (c *collector) program(i container.Item, named bool) error {
+	in, err := fromELF(i.Data)
+	if err != nil {
+		if !named && in.Arch == "" {
+			return nil // begins as an ELF file does, and is none
+		}
+		return err
+	}
+	in.OS = c.judged
+	if in.Product == ProductExecutable && i.Member == "" {
+		switch set, err := Sidecar(i.Path); {
+		case err == nil:
+			in.Plist = set
+		case !errors.Is(err, fs.ErrNotExist):
+			c.unread(container.Item{Path: i.Path + ".entitlements"}, err)
+		}
+	}
+	if named || in.Note != nil || in.Plist != nil {
+		c.found = append(c.found, Program{Path: i.Path, Member: i.Member, Inputs: in})
 	}
 	return nil
 }

@@ -283,7 +283,7 @@ func TestInspectUnread(t *testing.T) {
 		name, want string
 		data       []byte
 	}{
-		{"noise", "not a Mach-O image, a property list or a provisioning profile", []byte("hello, world")},
+		{"noise", "not a Mach-O image, an ELF file, a property list or a provisioning profile", []byte("hello, world")},
 		{"empty", "not a Mach-O image", nil},
 		{"broken.plist", "property list", []byte("<plist><dict>")},
 		{"magic", "code signature: offset 0: magic", brokenMagic},

@@ -27,7 +27,7 @@ func (l *linter) forms() {
 			"the signature has XML entitlements and no DER; macOS still reads "+
 				"them, codesign writes both since macOS 12")
 	}
-	for _, s := range []*Set{l.in.Plist, l.in.XML} {
+	for _, s := range []*Set{l.in.Plist, l.in.Note, l.in.XML} {
 		if s == nil {
 			continue
 		}

@@ -19,9 +19,9 @@ func newEntitlementsCommand() *cobra.Command {
 of the kernel's decision list decided, which restrictions kill at that level, and what is wrong with the claims, with
 the property list lines to write instead.
 
-A PATH is a Mach-O file (each slice of a universal file is told), a bundle or any other folder, an archive
-(.ipa, .zip, .tgz), an entitlements file (.entitlements, .xcent, .plist), or a provisioning profile (.mobileprovision,
-.provisionprofile).
+A PATH is a Mach-O file (each slice of a universal file is told), a Linux program (see portcullis sign), a bundle or
+any other folder, an archive (.ipa, .zip, .tgz), an entitlements file (.entitlements, .xcent, .plist), or a provisioning
+profile (.mobileprovision, .provisionprofile).
 
 Exit status: 0 where all programs start as they claim, 1 where the kernel refuses one or the advice has errors, 2 for
 wrong usage, 3 where something could not be read.`,

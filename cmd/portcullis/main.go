@@ -28,6 +28,7 @@ var commands = []func() *cobra.Command{
 	newExplainCommand,
 	newMigCommand,
 	newRulesCommand,
+	newSignCommand,
 	newVersionCommand,
 }
 

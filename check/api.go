@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"portcullis.dev/check/flow"
+	"portcullis.dev/mach"
 	"portcullis.dev/rules"
 )
 
@@ -13,8 +14,18 @@ type api struct {
 	judge func(*site) []verdict
 	// taken is the rule at stake where a program takes the function's address instead of calling it; "" where that
 	// alone says too little to tell anybody.
-	taken string
+	taken  string
+	effort effort
 }
+
+// effort is how much work finding out about a call is worth.
+type effort uint8
+
+const (
+	thorough effort = iota // whatever it takes
+	bounded                // callers are asked, but no huge functions are followed
+	local                  // judged by what the function that makes the call tells: every program makes many of these
+)
 
 // Names of the rules that calls are judged by.
 const (
@@ -30,25 +41,68 @@ const (
 // Source: XNU's .defs files and osfmk/ipc/ipc_policy.c for who is judged; the order of arguments is that of the
 // user-side declarations (task.defs, thread_act.defs, mach_host.defs, spawn.h, mach_traps.h).
 var catalog = map[string]api{
-	"task_set_exception_ports":    {5, exceptionPorts{target: ownTask, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
-	"task_swap_exception_ports":   {5, exceptionPorts{target: ownTask, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
-	"thread_set_exception_ports":  {5, exceptionPorts{target: ownThread, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
-	"thread_swap_exception_ports": {5, exceptionPorts{target: ownThread, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
-	"host_set_exception_ports":    {5, exceptionPorts{target: theHost, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
-	"host_swap_exception_ports":   {5, exceptionPorts{target: theHost, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
+	"task_set_exception_ports":    {5, usual(ownTask).judge, setBehavior, thorough},
+	"task_swap_exception_ports":   {5, usual(ownTask).judge, setBehavior, thorough},
+	"thread_set_exception_ports":  {5, usual(ownThread).judge, setBehavior, thorough},
+	"thread_swap_exception_ports": {5, usual(ownThread).judge, setBehavior, thorough},
+	"host_set_exception_ports":    {5, usual(theHost).judge, setBehavior, thorough},
+	"host_swap_exception_ports":   {5, usual(theHost).judge, setBehavior, thorough},
 	"task_register_hardened_exception_handler": {6, exceptionPorts{
-		target: ownTask, mask: 2, behavior: 3, flavor: 4, port: 5, hardened: true}.judge, setBehavior},
-	"posix_spawnattr_setexceptionports_np": {5, exceptionPorts{
-		target: spawned, mask: 1, port: 2, behavior: 3, flavor: 4}.judge, setBehavior},
+		target: ownTask, mask: 2, behavior: 3, flavor: 4, port: 5, hardened: true}.judge, setBehavior, thorough},
+	"posix_spawnattr_setexceptionports_np": {5, usual(spawned).judge, setBehavior, thorough},
 
-	"thread_set_state": {2, judgeThreadSetState, threadSetState},
-	"act_set_state":    {2, judgeThreadSetState, threadSetState},
+	"thread_set_state": {2, judgeThreadSetState, threadSetState, thorough},
+	"act_set_state":    {2, judgeThreadSetState, threadSetState, thorough},
 
-	"mach_port_construct": {2, judgeConstruct, ""},
+	"mach_port_construct": {2, judgeConstruct, "", thorough},
 
-	"mach_msg_trap":           {2, judgeLegacyTrap, ""},
-	"mach_msg_overwrite_trap": {2, judgeLegacyTrap, ""},
+	"mach_msg_trap":           {2, judgeLegacyTrap, "", thorough},
+	"mach_msg_overwrite_trap": {2, judgeLegacyTrap, "", thorough},
+
+	"mach_msg":           {5, judgeMessage(viaLibrary), "", bounded},
+	"mach_msg_overwrite": {5, judgeMessage(viaLibrary), "", bounded},
+	"mach_msg2_internal": {8, judgeMessage(viaMsg2), "", bounded},
+	"mach_msg2_trap":     {8, judgeMessage(viaMsg2), "", bounded},
+
+	"exception_raise":                     {1, judgeForward, "", local},
+	"exception_raise_state":               {1, judgeForward, "", local},
+	"exception_raise_state_identity":      {1, judgeForward, "", local},
+	"mach_exception_raise":                {1, judgeForward, "", local},
+	"mach_exception_raise_state":          {1, judgeForward, "", local},
+	"mach_exception_raise_state_identity": {1, judgeForward, "", local},
+
+	"mach_port_deallocate": {2, judgePinned(releaseOne), "", local},
+	"mach_port_mod_refs":   {4, judgePinned(releaseSome), "", local},
+	"mach_port_destroy":    {2, judgePinned(releaseAll), "", bounded},
 }
+
+// byTrap names the function that a system call is judged as.
+func byTrap(number flow.Value, cpu string) (symbol string, ok bool) {
+	n, ok := number.Trunc(32).Const()
+	if !ok {
+		return "", false
+	}
+	trap := int32(n)
+	if cpu == "x86_64" {
+		const machClass = 0x01000000
+		if n&^0xffffff != machClass {
+			return "", false
+		}
+		trap = -int32(n & 0xffffff)
+	}
+	if trap >= 0 {
+		return "", false
+	}
+	name, ok := mach.TrapName(trap)
+	if !ok {
+		return "", false
+	}
+	_, ok = catalog[name]
+	return "_" + name, ok
+}
+
+// travels tells whether callers are asked where the arguments of a call come from.
+func (a api) travels() bool { return a.effort != local }
 
 // lookup finds a symbol of the file in the catalog.
 func lookup(symbol string) (api, bool) {
@@ -67,8 +121,17 @@ func wanted(symbol string) (args int, ok bool) {
 
 // site is one call to judge.
 type site struct {
-	call flow.Call
-	cpu  string // arm64 or x86_64
+	call  flow.Call
+	cpu   string // arm64 or x86_64
+	macOS bool
+}
+
+// whole returns an argument with all its bits.
+func (s *site) whole(i int) flow.Value {
+	if i >= len(s.call.Args) {
+		return flow.Value{}
+	}
+	return s.call.Args[i]
 }
 
 // arg returns an argument cut to the 32 bits that every argument judged here has.

@@ -42,6 +42,7 @@ type sheetSite struct {
 	Line      string            `json:"line,omitempty"`      // of the source, by the debug information: "file.c:12"
 	Arguments map[string]string `json:"arguments,omitempty"` // those that are one constant
 	Kills     string            `json:"kills"`               // at level 2: yes, no, or depends on what ran before
+	From      string            `json:"from,omitempty"`      // lowest level that kills; "": 1
 	Why       string            `json:"why"`
 	// The confidence that one function alone, and knowing the software, can give: "" for no finding.
 	AtLeast  finding.Confidence `json:"at_least,omitempty"`
@@ -255,7 +256,11 @@ func (s *sheetSite) compare(f *finding.Finding) []string {
 	if line := fmt.Sprintf("%s:%d", path.Base(f.Where.File), f.Where.Line); s.Line != "" && line != s.Line {
 		wrong("line %s, want %s", line, s.Line)
 	}
-	if !f.KillsHere || f.KillsFrom != rules.Level1 {
+	from := rules.Level1.String()
+	if s.From != "" {
+		from = s.From
+	}
+	if !f.KillsHere || f.KillsFrom.String() != from {
 		wrong("kills from %s, here: %t", f.KillsFrom, f.KillsHere)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Arguments)) {

@@ -21,6 +21,11 @@ type exceptionPorts struct {
 	hardened                     bool // task_register_hardened_exception_handler
 }
 
+// usual is where the arguments of most of them stand.
+func usual(t target) exceptionPorts {
+	return exceptionPorts{target: t, mask: 1, port: 2, behavior: 3, flavor: 4}
+}
+
 // judge mirrors the order in which the kernel validates the call (XNU osfmk/kern/ipc_tt.c,
 // set_exception_ports_validation): what it refuses with an error before it comes to the behavior kills nobody.
 func (e exceptionPorts) judge(s *site) []verdict {
@@ -190,10 +195,14 @@ func never(v flow.Value, f func(uint64) bool) bool {
 	return true
 }
 
-// fromTable tells whether a value is loaded from one of several places, as in a loop over what an earlier call saved.
+// fromTable tells whether a value is what an earlier call saved, or is loaded from one of several places, as in a loop
+// over that.
 func fromTable(v flow.Value) bool {
 	places := 0
 	for _, s := range v.Sources() {
+		if r := root(s); r.Kind == flow.KindOut && strings.HasSuffix(r.Symbol, "_exception_ports") {
+			return true
+		}
 		if s.Kind == flow.KindField || s.Kind == flow.KindOut {
 			places++
 		}

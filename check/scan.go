@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"slices"
@@ -22,6 +23,7 @@ type hit struct {
 	site     uint64
 	function string
 	start    uint64 // address of a function that has no name; 0 where it has one
+	start0   uint64 // address of the function
 	file     string
 	line     int
 	inlined  []macho.Inlined
@@ -29,9 +31,10 @@ type hit struct {
 	placed   bool         // names say that the call is its own, rather than somewhere in the same image
 }
 
-// scanImage finds the calls of an image that the catalog names and judges them. It touches no code where the image
-// imports none of the names.
+// scanImage finds the calls of an image that the catalog names, and system calls of its own, and judges them. It touches
+// no code where the image imports none of the names, but to look for system calls.
 func scanImage(img *macho.Image) []hit {
+	var sites []uint64
 	interesting := func(name []byte) bool {
 		if len(name) < 2 || name[0] != '_' {
 			return false
@@ -39,25 +42,52 @@ func scanImage(img *macho.Image) []hit {
 		_, ok := catalog[string(name[1:])]
 		return ok
 	}
-	if !img.HasImport(interesting) {
+	names := img.HasImport(interesting)
+	lookup := img.HasImport(func(name []byte) bool { return string(name) == nameDlsym }) && looksUp(img)
+	if names || lookup {
+		if img.Type == macho.Object {
+			sites = relocatedSites(img, sought(lookup))
+		} else {
+			sites = linkedSites(img, sought(lookup))
+		}
+	}
+	traps := trapSites(img)
+	if len(sites)+len(traps) == 0 {
 		return nil
 	}
-	var sites map[uint64][]uint64 // by start of the function
-	if img.Type == macho.Object {
-		sites = byFunction(img, relocatedSites(img))
-	} else {
-		sites = byFunction(img, linkedSites(img))
+	j := newImageJudge(img)
+	j.run(byFunction(img, sites), byFunction(img, traps))
+	return j.hits()
+}
+
+// looksUp tells whether a function of the catalog is named in the image's strings, so that it may be looked up at run
+// time.
+func looksUp(img *macho.Image) bool {
+	for i := range img.Sections {
+		s := &img.Sections[i]
+		if s.Type() != macho.CStrings {
+			continue
+		}
+		for _, part := range [][]byte{[]byte("exception_ports"), []byte("_set_state"), []byte("hardened_exception"),
+			[]byte("exception_raise"),
+			[]byte("mach_port_"), []byte("mach_msg")} {
+			if bytes.Contains(s.Data(), part) {
+				return true
+			}
+		}
 	}
-	starts := make([]uint64, 0, len(sites))
-	for s := range sites {
-		starts = append(starts, s)
+	return false
+}
+
+// nameDlsym is the function that finds others by name.
+const nameDlsym = "_dlsym"
+
+// sought tells which symbols' calls are looked for: the catalog's, and with lookups those of dlsym.
+func sought(lookups bool) func(symbol string) bool {
+	return func(symbol string) bool {
+		_, ok := lookup(symbol)
+		return ok || lookups && symbol == nameDlsym
 	}
-	slices.Sort(starts)
-	var hits []hit
-	for _, start := range starts {
-		hits = append(hits, judgeFunction(img, start, sites[start])...)
-	}
-	return hits
 }
 
 func isaOf(img *macho.Image) (isa *op.ISA, cpu string) {
@@ -69,15 +99,15 @@ func isaOf(img *macho.Image) (isa *op.ISA, cpu string) {
 
 // linkedSites returns the addresses of the instructions in a linked image that reach a function of the catalog: through
 // its stub, or by loading its slot.
-func linkedSites(img *macho.Image) []uint64 {
+func linkedSites(img *macho.Image, sought func(string) bool) []uint64 {
 	var targets flow.Targets
 	for _, s := range img.Stubs() {
-		if _, ok := lookup(s.Import.Name); ok && s.Selector == "" {
+		if sought(s.Import.Name) && s.Selector == "" {
 			targets.Code = append(targets.Code, s.Addr)
 		}
 	}
 	for b := range img.Bindings() {
-		if _, ok := lookup(b.Import.Name); ok {
+		if sought(b.Import.Name) {
 			targets.Slots = append(targets.Slots, b.Addr)
 		}
 	}
@@ -90,7 +120,7 @@ func linkedSites(img *macho.Image) []uint64 {
 		sites []uint64
 		group crew
 	)
-	for _, c := range chunks(img, runtime.GOMAXPROCS(0)) {
+	for _, c := range chunks(img, workers()) {
 		group.Go(func() {
 			var found []uint64
 			scan(c.code, c.addr, &targets, func(site uint64) { found = append(found, site) })
@@ -103,6 +133,9 @@ func linkedSites(img *macho.Image) []uint64 {
 	slices.Sort(sites)
 	return slices.Compact(sites)
 }
+
+// workers is how many look at pieces of an image at a time.
+func workers() int { return runtime.GOMAXPROCS(0) }
 
 // chunk is a run of code.
 type chunk struct {
@@ -126,11 +159,11 @@ func chunks(img *macho.Image, n int) []chunk {
 
 // relocatedSites returns the places in an object file whose relocation names a function of the catalog. On arm64 they
 // are instructions, on x86_64 fields inside of them.
-func relocatedSites(img *macho.Image) []uint64 {
+func relocatedSites(img *macho.Image, sought func(string) bool) []uint64 {
 	var sites []uint64
 	for _, s := range img.CodeSections() {
 		for r := range s.Relocs() {
-			if _, ok := lookup(r.Symbol); ok {
+			if sought(r.Symbol) {
 				sites = append(sites, r.Addr)
 			}
 		}
@@ -150,62 +183,6 @@ func byFunction(img *macho.Image, sites []uint64) map[uint64][]uint64 {
 		out[start] = append(out[start], s)
 	}
 	return out
-}
-
-// judgeFunction follows the values of one function and judges the calls in it.
-func judgeFunction(img *macho.Image, start uint64, sites []uint64) []hit {
-	isa, cpu := isaOf(img)
-	fn := flow.Function{Start: start, ISA: isa}
-	if _, end, ok := img.Function(start); ok {
-		fn.End = end
-	} else if s := img.SectionAt(start); s != nil {
-		fn.End = s.Addr + s.Size
-	}
-	if name, _, ok := img.SymbolName(start); ok {
-		fn.Name = name
-	}
-	if img.Type != macho.Object || cpu == "arm64" {
-		fn.Sites = sites
-	}
-	result := flow.Analyze(fn, view{img}, flow.Model{Want: wanted})
-	var hits []hit
-	add := func(site uint64, callee string, v verdict) {
-		h := hit{verdict: v, callee: callee[1:], site: site, function: fn.Name}
-		if name, _, ok := img.SymbolName(site); ok {
-			h.function = name
-		}
-		if h.function == "" {
-			h.start = start
-		}
-		h.lookUp(img)
-		hits = append(hits, h)
-	}
-	for _, c := range result.Calls {
-		a, ok := lookup(c.Symbol)
-		if !ok {
-			continue
-		}
-		s := site{call: c, cpu: cpu}
-		for _, v := range a.judge(&s) {
-			if !c.Reached {
-				v.evidence = append(v.evidence, "not certain: no path from the function's entry to the call was found")
-			}
-			if result.Problem != "" {
-				v.evidence = append(v.evidence, "not certain: "+result.Problem)
-			}
-			if c.Indirect && !c.Only {
-				v.evidence = append(v.evidence, "not certain: the indirect call may go elsewhere as well")
-				v.confidence = weaker(v.confidence)
-			}
-			add(c.Site, c.Symbol, v)
-		}
-	}
-	for _, t := range result.Taken {
-		if v, ok := taken(t.Symbol); ok {
-			add(t.Site, t.Symbol, v)
-		}
-	}
-	return hits
 }
 
 // taken is the verdict on a function whose address is taken: whoever calls through it is not followed.

@@ -75,3 +75,5 @@ var relocKinds = map[macho.RelocKind]flow.RelocKind{
 	macho.RelocGOT:        flow.RelocGOT,
 	macho.RelocSigned:     flow.RelocAddr,
 }
+
+func (v view) Function(addr uint64) (start, end uint64, ok bool) { return v.img.Function(addr) }

@@ -37,6 +37,7 @@ var ISA = &op.ISA{
 	Result:    []op.Reg{rax, rdx},
 	Saved:     []op.Reg{rbx, BP, 12, 13, 14, 15},
 	Number:    rax,
+	TrapArgs:  []op.Reg{rdi, rsi, rdx, 10, 8, 9},
 	StackArgs: 0, EntryArgs: 8,
 	RegName: regName,
 }

@@ -13,17 +13,27 @@ import (
 //
 // Chunks of one text section may be scanned concurrently; let them share [flow.ScanOverlap] bytes.
 func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64)) {
-	code, slots := flow.NewRange(targets.Code), flow.NewRange(targets.Slots)
+	code := flow.NewRange(targets.Code)
+	// An immediate operand of up to four bytes may stand between the displacement and the next instruction.
+	near := make([]uint64, 0, 4*len(targets.Data))
+	for _, t := range targets.Data {
+		near = append(near, t, t-1, t-2, t-4)
+	}
+	data := flow.NewRange(near)
+	slots := flow.NewRange(append(near, targets.Slots...))
 	last := ^uint64(0)
 	// Every four bytes are tried as a displacement from what follows them.
 	try := func(i int) {
 		t := base + uint64(i) + 4 + uint64(int64(int32(binary.LittleEndian.Uint32(text[i:]))))
 		n := 0
-		switch {
-		case code.Has(t):
+		if code.Has(t) {
 			n = branchBytes(text[:i])
-		case slots.Has(t):
+		}
+		if n == 0 && slots.Has(t) {
 			n = slotBytes(text[:i])
+			if n == 0 && data.Has(t) && i > 0 && text[i-1]&0xc7 == 0x05 {
+				n = 1
+			}
 		}
 		if n > 0 && base+uint64(i-n) != last {
 			last = base + uint64(i-n)

@@ -13,9 +13,13 @@ import (
 //
 // Chunks of one text section may be scanned concurrently; let them share [flow.ScanOverlap] bytes.
 func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64)) {
-	s := scan{text: text, base: base, emit: emit, code: flow.NewRange(targets.Code), slots: flow.NewRange(targets.Slots)}
-	pages := make([]uint64, 0, len(targets.Slots))
+	s := scan{text: text, base: base, emit: emit, code: flow.NewRange(targets.Code), slots: flow.NewRange(targets.Slots),
+		data: flow.NewRange(targets.Data)}
+	pages := make([]uint64, 0, len(targets.Slots)+len(targets.Data))
 	for _, t := range targets.Slots {
+		pages = append(pages, t>>12)
+	}
+	for _, t := range targets.Data {
 		pages = append(pages, t>>12)
 	}
 	s.pages = flow.NewRange(pages)
@@ -23,7 +27,10 @@ func Scan(text []byte, base uint64, targets *flow.Targets, emit func(site uint64
 		end := min(at+piece, len(text))
 		s.branches(at, end)
 		if s.slots.Size != 0 {
-			s.near(at, end)
+			s.near(at, end, &s.slots)
+		}
+		if s.data.Size != 0 {
+			s.near(at, end, &s.data)
 		}
 	}
 }
@@ -35,7 +42,8 @@ type scan struct {
 	text        []byte
 	base        uint64
 	code, slots flow.Range
-	pages       flow.Range // page numbers of slots
+	data        flow.Range
+	pages       flow.Range // page numbers of slots and data
 	emit        func(uint64)
 }
 
@@ -108,19 +116,22 @@ func (s *scan) exact(i int) {
 }
 
 // near looks for ldr of a literal and adr, which reach a megabyte.
-func (s *scan) near(i, end int) {
+func (s *scan) near(i, end int, r *flow.Range) {
 	at := s.base + uint64(i)
-	if s.slots.Lo+s.slots.Size+1<<20 < at || s.slots.Lo > s.base+uint64(end)+1<<20 {
+	if r.Lo+r.Size+1<<20 < at || r.Lo > s.base+uint64(end)+1<<20 {
 		return
 	}
 	for ; i+4 <= end; i += 4 {
 		w := s.word(i)
 		at := s.base + uint64(i)
 		switch {
-		case w>>24 == 0x58 && s.slots.Has(at+imm19(w)):
+		case w&0xbf000000 == 0x18000000 && r.Has(at+imm19(w)):
 			s.emit(at)
 		case w&0x9f000000 == 0x10000000:
-			if t := at + imm21(w); s.slots.Has(t) {
+			if t := at + imm21(w); r.Has(t) {
+				if r == &s.data {
+					s.emit(at)
+				}
 				s.loads(i+4, w&31, t)
 			}
 		}
@@ -131,9 +142,18 @@ func (s *scan) near(i, end int) {
 func (s *scan) loads(i int, reg uint32, addr uint64) {
 	for end := min(len(s.text)-3, i+flow.ScanOverlap); i < end; i += 4 {
 		w := s.word(i)
+		imm := uint64(w >> 10 & 0xfff)
 		switch {
-		case w&0xffc003e0 == 0xf9400000|reg<<5:
-			if s.slots.Has(addr + uint64(w>>10&0xfff)*8) {
+		case w&0x3b0003e0 == 0x39000000|reg<<5: // load or store
+			t := addr + imm<<AccessScale(w)
+			if s.data.Has(t) || w>>22 == 0xf9400000>>22 && s.slots.Has(t) {
+				s.emit(s.base + uint64(i))
+			}
+			if w>>26&1 == 0 && w>>22&3 != 0 && w&31 == reg {
+				return
+			}
+		case w&0xffc003e0 == 0x91000000|reg<<5: // add
+			if s.data.Has(addr + imm) {
 				s.emit(s.base + uint64(i))
 			}
 			if w&31 == reg {
@@ -143,4 +163,12 @@ func (s *scan) loads(i int, reg uint32, addr uint64) {
 			return
 		}
 	}
+}
+
+// AccessScale is the shift of the offset of a load or store.
+func AccessScale(w uint32) uint32 {
+	if w>>26&1 != 0 && w>>23&1 != 0 {
+		return 4
+	}
+	return w >> 30
 }

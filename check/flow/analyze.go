@@ -25,8 +25,16 @@ type context struct {
 	problem     string      // nothing is known
 	lost        string      // some paths are not known
 	tableRanges [][2]uint64 // jump tables inside the function
-	depth       int         // of callees followed in place
 	emitting    bool
+	nested      bool // it is a callee at work for its caller
+	active      bool // it is being followed
+	depth       int  // of callees
+	out         *state
+	sp          *val // the stack pointer on entry
+	within      *callees
+	reached     []Reach
+	stores      []Store
+	chain       []uint64 // of a callee: the calls that led to it
 	calls       map[uint64]*Call
 	taken       map[uint64]string
 	called      map[uint64]bool // definitions of addresses that were called
@@ -49,12 +57,17 @@ func Analyze(f Function, img Image, m Model) Result {
 	}
 	c := &context{f: f, isa: f.ISA, img: img, m: m, calls: map[uint64]*Call{}, taken: map[uint64]string{},
 		called: map[uint64]bool{}}
+	c.within = &callees{known: map[uint64]*context{}, budget: m.Limits.Callees}
+	c.prepare()
+	c.run()
+	return c.result()
+}
+
+func (c *context) prepare() {
 	for _, r := range c.isa.Saved {
 		c.saved[r] = true
 	}
 	c.saved[c.isa.SP] = true
-	c.run()
-	return c.result()
 }
 
 func (c *context) run() {
@@ -84,11 +97,14 @@ func (c *context) run() {
 			break
 		}
 	}
+	c.within.spent += c.m.Limits.Callees - c.within.budget
+	c.within.budget = c.m.Limits.Callees
 	c.emitAll()
+	c.within.spent += c.m.Limits.Callees - c.within.budget
 }
 
 func (c *context) result() Result {
-	r := Result{Problem: c.problem, Ops: c.ops}
+	r := Result{Problem: c.problem, Ops: c.ops + c.within.spent, Reached: c.reached, Stores: c.stores}
 	if c.g != nil {
 		r.Insts = len(c.g.insts)
 		if c.problem != "" {

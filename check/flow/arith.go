@@ -25,6 +25,9 @@ func cut(v *val, n uint8, signed bool, site uint64, how string) *val {
 	if n >= 64 {
 		return v
 	}
+	if low, _ := v.halves(); low != nil && n <= 32 {
+		v = low
+	}
 	var out []atom
 	var r *rest
 	m := maskOf(n)
@@ -55,7 +58,7 @@ func cut(v *val, n uint8, signed bool, site uint64, how string) *val {
 		if nz > n && !(v.rest.mask|m == ^uint64(0) && v.rest.bits.bits&^m == 0) {
 			nz = 0
 		}
-		r = joinRest(r, &rest{cutBits(v.rest.bits, n, signed), min(nz, n), v.rest.reasons})
+		r = joinRest(r, &rest{bits: cutBits(v.rest.bits, n, signed), nonzero: min(nz, n), reasons: v.rest.reasons})
 	}
 	if r != nil && r.mask == ^uint64(0) {
 		out, r = append(out, atom{kind: KindConst, bits: 64, c: r.bits.bits, def: site, how: how}), nil
@@ -78,6 +81,11 @@ func cutBits(k bits, n uint8, signed bool) bits {
 
 // binary computes a op b on width bits, zero-extended to 64.
 func binary(k op.Kind, a, b *val, width uint8, site uint64, how string) *val {
+	if width == 64 {
+		if v := halfway(k, a, b, site); v != nil {
+			return v
+		}
+	}
 	if x, ok := a.constOnly(); ok {
 		if y, ok := b.constOnly(); ok {
 			v := constant(arith(k, x, y, width), site, how)

@@ -131,6 +131,10 @@ type rest struct {
 	bits
 	nonzero uint8    // as atom.nz
 	reasons []reason // at most maxReasons
+	half    *halves  // nil where the two halves are not known apart
 }
+
+// halves are the low and the high 32 bits of something unknown: two fields of a struct that are copied as one.
+type halves struct{ low, high *val }
 
 const maxReasons = 3

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"fmt"
-	"slices"
 
 	"portcullis.dev/check/flow/op"
 )
@@ -10,41 +9,49 @@ import (
 // argStack is how many bytes of outgoing stack arguments are looked at for pointers into the frame.
 const argStack = 128
 
-// callees lists the symbols a call or jump may reach. Only is false where it may reach something else as well; local
-// is the address of a function in the image, where the call reaches just that.
-func (c *context) callees(s *state, in *op.Inst) (syms []string, only bool, local uint64) {
+// reach is where a call or jump may lead.
+type reach struct {
+	syms   []string // symbols of other images
+	locals []uint64 // functions of this image
+	only   bool     // nowhere else
+}
+
+// callees lists what a call or jump may reach.
+func (c *context) callees(s *state, in *op.Inst) (to reach) {
 	switch in.Flow {
 	case op.Call, op.Jump, op.Branch:
+		to.only = true
 		if sym, ok := c.symbol(in); ok {
+			to.syms = []string{sym}
 			if r, ok := c.reloc(in); ok && r.Defined && r.Kind == RelocBranch {
-				local = r.Addr + uint64(r.Addend)
+				to.locals = []uint64{r.Addr + uint64(r.Addend)}
 			}
-			return []string{sym}, true, local
+			return to
 		}
-		return nil, true, in.Target
+		to.locals = []uint64{in.Target}
 	case op.CallReg, op.JumpReg:
 		v := s.regs[in.Reg].v
-		only = v.rest == nil && len(v.atoms) == 1
+		to.only = v.rest == nil && len(v.atoms) > 0
 		for i := range v.atoms {
 			a := &v.atoms[i]
-			if a.kind != KindAddr || a.off != 0 || a.bits != 64 {
-				only = false
-				continue
-			}
-			sym := a.sym
-			if sym == "" {
-				var ok bool
-				if sym, ok = c.img.Callee(in.Addr, a.c); !ok {
-					if only {
-						local = a.c
-					}
-					continue
+			switch {
+			case a.kind == KindConst && a.c == 0:
+				// A call through a null pointer goes nowhere.
+			case a.kind != KindAddr || a.off != 0 || a.bits != 64:
+				to.only = false
+			case a.sym != "":
+				to.syms = append(to.syms, a.sym)
+			default:
+				if sym, ok := c.img.Callee(in.Addr, a.c); ok {
+					to.syms = append(to.syms, sym)
+				} else {
+					to.locals = append(to.locals, a.c)
 				}
 			}
-			syms = append(syms, sym)
 		}
+		to.only = to.only && len(to.syms)+len(to.locals) == 1
 	}
-	return syms, only, local
+	return to
 }
 
 // note remembers where the address of a wanted symbol is made.
@@ -67,36 +74,174 @@ func (c *context) note(v *val, site uint64) {
 	}
 }
 
-// call does to the state what a call or system call does.
-func (c *context) call(s *state, in *op.Inst) {
+// call does to the state what a call or system call does; of a tail call, what happens until the function returns.
+func (c *context) call(s *state, in *op.Inst, tail bool) {
 	c.ops += 8 + len(s.mem)/4
-	var syms []string
-	only := false
-	var local uint64
+	stack := c.isa.StackArgs
+	if tail {
+		stack = c.isa.EntryArgs
+	}
+	var to reach
 	if in.Flow == op.Trap {
 		if c.emitting && c.m.Traps > 0 {
 			c.calls[in.Addr] = &Call{Site: in.Addr, Trap: true, Reached: true, Only: true,
-				Number: Value{c.doubt(s.regs[c.isa.Number].v), s.clone(), c}, Args: c.args(s, c.m.Traps, c.isa.StackArgs)}
+				Number: Value{c.doubt(s.regs[c.isa.Number].v), s.clone(), c}, Args: c.trapArgs(s)}
 		}
 	} else {
-		syms, only, local = c.callees(s, in)
+		to = c.callees(s, in)
 		if c.emitting {
-			c.emit(s, in, syms, only, c.isa.StackArgs, false)
+			c.emit(s, in, to, stack, tail)
 		}
-		if local != 0 && only && c.inline(s, in, local) {
+		if to.only && len(to.locals) == 1 && c.descend(s, in, to.locals[0], tail) {
 			return
 		}
 	}
 	sym := ""
-	if len(syms) == 1 && only {
-		sym = syms[0]
+	if len(to.syms) == 1 && to.only {
+		sym = to.syms[0]
 	}
 	if e, ok := c.m.Effect(sym); ok && sym != "" {
 		c.effect(s, in, sym, e)
 	} else {
 		c.unknownCallee(s, in, sym)
 	}
+	found := c.lookedUp(s, in, sym)
+	if found == nil {
+		found = c.allocated(s, in, sym)
+	}
 	c.clobbered(s, in, sym)
+	if found != nil {
+		c.note(found, in.Addr)
+		s.regs[c.isa.Result[0]].v = found
+	}
+	if tail {
+		c.popReturn(s, in)
+	}
+}
+
+// popReturn takes the return address from the stack, where the instruction set keeps it there.
+func (c *context) popReturn(s *state, in *op.Inst) {
+	if d := c.isa.EntryArgs - c.isa.StackArgs; d != 0 {
+		c.set(s, c.isa.SP, cell{v: binary(op.Add, s.regs[c.isa.SP].v, constant(uint64(d), 0, ""), 64, in.Addr, "ret")},
+			in.Addr)
+	}
+}
+
+// trapArgs reads the arguments of a system call.
+func (c *context) trapArgs(s *state) []Value {
+	regs := c.isa.TrapArgs
+	if regs == nil {
+		regs = c.isa.Args
+	}
+	at := c.snapshot(s)
+	var out []Value
+	for i := range c.m.Traps {
+		v := unknown("an argument that no register holds", 0)
+		if i < len(regs) {
+			v = s.regs[regs[i]].v
+		}
+		out = append(out, Value{c.doubt(v), at, c})
+	}
+	return out
+}
+
+const nameDlsym = "_dlsym"
+
+// lookedUp is what dlsym returns where the name it is given is constant: the address of that symbol, or null. It
+// answers nil where the call is no such thing.
+func (c *context) lookedUp(s *state, in *op.Inst, sym string) *val {
+	if sym != nameDlsym {
+		return nil
+	}
+	name := s.regs[c.isa.Args[1]].v
+	if name.rest != nil || len(name.atoms) == 0 || len(name.atoms) > 4 {
+		return nil
+	}
+	out := []atom{{kind: KindConst, bits: 64, def: in.Addr, how: "dlsym"}}
+	for i := range name.atoms {
+		a := &name.atoms[i]
+		if a.kind != KindAddr || a.sym != "" || a.bits != 64 || !c.img.ReadOnly(a.c) {
+			return nil
+		}
+		text, ok := c.cstring(a.c)
+		if !ok {
+			return nil
+		}
+		out = append(out, atom{kind: KindAddr, bits: 64, sym: "_" + text, def: in.Addr, how: "dlsym"})
+	}
+	return setOf(out, nil)
+}
+
+// allocated is the new memory that a callee returns: a region of its own, as long as no other that the same call
+// returned is in use. It answers nil where the call returns no such thing.
+func (c *context) allocated(s *state, in *op.Inst, sym string) *val {
+	e, ok := c.m.Effect(sym)
+	if !ok || !e.Allocates || s.mentions(in.Addr) {
+		return nil
+	}
+	if n, ok := s.regs[c.isa.Args[0]].v.constOnly(); e.Zeroes && ok {
+		if m, ok := s.regs[c.isa.Args[1]].v.constOnly(); ok && n < maxBulk && m < maxBulk && n*m < maxBulk && n*m > 0 {
+			s.write(in.Addr, 0, int64(n*m), cell{v: constant(0, in.Addr, sym)})
+		}
+	}
+	return setOf([]atom{{kind: KindConst, bits: 64, def: in.Addr, how: sym},
+		{kind: KindStack, bits: 64, site: in.Addr, def: in.Addr, how: sym}}, nil)
+}
+
+// mentions tells whether something points into a region, or is known of its contents.
+func (s *state) mentions(region uint64) bool {
+	in := func(v *val) bool {
+		for i := range v.atoms {
+			if v.atoms[i].kind == KindStack && v.atoms[i].site == region {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range s.regs {
+		if in(s.regs[i].v) {
+			return true
+		}
+	}
+	for i := range s.mem {
+		if s.mem[i].region == region || in(s.mem[i].v) {
+			return true
+		}
+	}
+	return false
+}
+
+// mapped leaves out null, and what lies shortly behind, from what a pointer can be that is followed: following it ends
+// the run.
+func mapped(p *val) *val {
+	if len(p.atoms) < 2 || p.rest != nil {
+		return p
+	}
+	for i := range p.atoms {
+		if a := &p.atoms[i]; a.kind == KindConst && a.c < nullPage {
+			return &val{atoms: append(append(make([]atom, 0, len(p.atoms)-1), p.atoms[:i]...), p.atoms[i+1:]...)}
+		}
+	}
+	return p
+}
+
+// nullPage is the size of the page at address 0, where nothing is mapped.
+const nullPage = 4096
+
+// maxName is the longest name of a symbol that is looked for.
+const maxName = 128
+
+func (c *context) cstring(addr uint64) (string, bool) {
+	for n := range maxName {
+		b := c.img.Bytes(addr, n+1)
+		if b == nil {
+			return "", false
+		}
+		if b[n] == 0 {
+			return string(b[:n]), true
+		}
+	}
+	return "", false
 }
 
 // unknownCallee lets a callee keep the pointers into the frame that it can see, and write through them.
@@ -116,13 +261,20 @@ func (c *context) unknownCallee(s *state, in *op.Inst, sym string) {
 			}
 			at := a.off + c.isa.StackArgs
 			for j := s.find(a.site, at); j < len(s.mem) && s.mem[j].region == a.site && s.mem[j].off < at+argStack; j++ {
-				s.escaped = s.escaped || s.mem[j].v.stackish()
+				s.escaped = s.escaped || s.mem[j].v.stackish() && !c.savedFrame(s, &s.mem[j])
 			}
 		}
 	}
 	if s.escaped {
 		s.weakenAll("perhaps written by "+callee(sym)+" through a pointer", in.Addr)
 	}
+}
+
+// savedFrame tells whether a slot is where the frame pointer points: it holds that of the caller, which is no argument.
+func (c *context) savedFrame(s *state, x *slot) bool {
+	fp := s.regs[c.isa.FP].v
+	return len(fp.atoms) == 1 && fp.rest == nil && fp.atoms[0].kind == KindStack && fp.atoms[0].site == x.region &&
+		fp.atoms[0].off == x.off && x.size == 8
 }
 
 // clobbered forgets the registers that a callee may change, and sets its result.
@@ -154,6 +306,9 @@ func (c *context) effect(s *state, in *op.Inst, sym string, e Effect) {
 		}
 		return c.stackArg(s, i-len(c.isa.Args), c.isa.StackArgs)
 	}
+	if e.Allocates {
+		return
+	}
 	if e.Copies || e.Fills || e.Zeroes {
 		c.bulk(s, in, sym, e, arg)
 		return
@@ -165,6 +320,16 @@ func (c *context) effect(s *state, in *op.Inst, sym string, e Effect) {
 		if w.Bytes < 8 {
 			out.bits = uint8(8 * w.Bytes)
 		}
+		if e.Made > 0 {
+			made := arg(e.Made - 1)
+			if e.MadeBehind {
+				made, _ = c.load(s, made, 4, false, 64, in.Addr, sym)
+			}
+			if k, ok := cut(made, 32, false, 0, "").constOnly(); ok {
+				out.c = MadeKnown | k
+			}
+		}
+		c.keep(s, p, w.Bytes, single(out), in)
 		for i := range p.atoms {
 			a := &p.atoms[i]
 			switch {
@@ -265,112 +430,22 @@ func (c *context) bulk(s *state, in *op.Inst, sym string, e Effect, arg func(int
 	default:
 		from := arg(1)
 		var parts []*val
-		for i := uint64(0); i < n; i += 8 {
-			p := binary(op.Add, from, constant(i, 0, ""), 64, in.Addr, sym)
-			v, _ := c.load(s, p, uint8(min(8, n-i)), false, 64, in.Addr, sym)
+		step := uint64(8)
+		if e.Pattern == 4 {
+			step = 4
+		}
+		for i := uint64(0); i < n; i += step {
+			at := i
+			if e.Pattern > 0 {
+				at %= uint64(e.Pattern)
+			}
+			p := binary(op.Add, from, constant(at, 0, ""), 64, in.Addr, sym)
+			v, _ := c.load(s, p, uint8(min(step, n-i)), false, 64, in.Addr, sym)
 			parts = append(parts, v)
 		}
 		for i, v := range parts {
-			at := int64(i) * 8
-			s.write(a.site, a.off+at, min(8, int64(n)-at), cell{v: v})
+			at := uint64(i) * step
+			s.write(a.site, a.off+int64(at), int64(min(step, n-at)), cell{v: v})
 		}
 	}
-}
-
-// maxInline is the number of instructions of a callee that are followed in place of a call.
-const maxInline = 48
-
-// inline follows a callee that is a short straight line. It matters for code that the compiler outlined: such a
-// function keeps to no calling convention; it sets arguments, saved registers and the frame of its caller.
-func (c *context) inline(s *state, in *op.Inst, addr uint64) bool {
-	if c.depth >= 2 || addr%c.isa.Align != 0 {
-		return false
-	}
-	var line []op.Inst
-	for range maxInline {
-		b := c.img.Bytes(addr, c.isa.MaxLen)
-		for n := c.isa.MaxLen - 1; b == nil && n > 0; n-- {
-			b = c.img.Bytes(addr, n)
-		}
-		if b == nil {
-			return false
-		}
-		var x op.Inst
-		c.isa.Decode(b, addr, &x)
-		c.ops += 4
-		line = append(line, x)
-		addr += uint64(x.Len)
-		switch x.Flow {
-		case op.Next, op.Call:
-			continue
-		case op.Return:
-			return c.follow(s, in, line)
-		case op.Jump:
-			if sym, ok := c.img.Callee(x.Addr, x.Target); ok && sym != "" {
-				return c.follow(s, in, line)
-			}
-		}
-		return false
-	}
-	return false
-}
-
-// follow executes the instructions of a callee on the caller's state.
-func (c *context) follow(s *state, in *op.Inst, line []op.Inst) bool {
-	t := s.clone()
-	sp := t.regs[c.isa.SP].v
-	if c.isa.StackArgs != c.isa.EntryArgs { // the return address
-		d := c.isa.EntryArgs - c.isa.StackArgs
-		c.set(t, c.isa.SP, cell{v: binary(op.Sub, sp, constant(uint64(d), 0, ""), 64, in.Addr, "call")}, in.Addr)
-		t.store(t.regs[c.isa.SP].v, d, cell{v: unknown("return address", in.Addr)}, 0, in.Addr, "call")
-	}
-	depth, emitting := c.depth, c.emitting
-	c.depth, c.emitting = c.depth+1, false
-	defer func() { c.depth, c.emitting = depth, emitting }()
-	for i := range line {
-		x := &line[i]
-		// Values it defines are known by the call: the callee's own addresses lie outside the function.
-		y := *x
-		y.Addr = in.Addr
-		if i == len(line)-1 && x.Flow == op.Return {
-			c.operate(t, x)
-			break
-		}
-		c.operate(t, x)
-		switch x.Flow {
-		case op.Call, op.Jump:
-			sym, ok := c.img.Callee(x.Addr, x.Target)
-			if !ok && c.depth < 2 && c.inline(t, in, x.Target) {
-				continue
-			}
-			if e, known := c.m.Effect(sym); ok && known {
-				c.effect(t, in, sym, e)
-			} else {
-				c.unknownCallee(t, in, sym)
-			}
-			c.clobbered(t, in, sym)
-		}
-	}
-	if c.isa.StackArgs != c.isa.EntryArgs {
-		// The last instruction took the return address, or the function it jumped to did.
-		if line[len(line)-1].Flow == op.Jump {
-			d := c.isa.EntryArgs - c.isa.StackArgs
-			c.set(t, c.isa.SP, cell{v: binary(op.Add, t.regs[c.isa.SP].v, constant(uint64(d), 0, ""), 64, in.Addr,
-				"ret")}, in.Addr)
-		}
-	}
-	for i := range t.regs {
-		t.regs[i].vn = 0
-	}
-	for i := range t.mem {
-		t.mem[i].vn = 0
-	}
-	t.flags = comparison{}
-	if v := t.regs[c.isa.SP].v; onlyStack(v) && len(v.atoms) == 1 {
-		// What the callee left below the stack pointer is gone.
-		a := &v.atoms[0]
-		t.mem = slices.DeleteFunc(t.mem, func(x slot) bool { return x.region == a.site && x.end() <= a.off })
-	}
-	*s = *t
-	return true
 }

@@ -82,6 +82,9 @@ func decide(f *comparison, cond op.Cond) answer {
 		return maybe
 	}
 	a, b := f.a.v, f.b.v
+	if f.test == op.Cmp && alike(a, b) {
+		return holds(op.Cmp, cond, 0, 0, f.width)
+	}
 	if f.test == op.Cmp && (cond == op.Eq || cond == op.Ne) {
 		if k, ok := b.constOnly(); ok && !couldBe(cut(a, f.width, false, 0, ""), k&maskOf(f.width)) {
 			if cond == op.Eq {
@@ -117,6 +120,21 @@ func decide(f *comparison, cond op.Cond) answer {
 		}
 	}
 	return got
+}
+
+// alike tells whether two values are the same thing, whatever it is: one parameter, one address, or the name of the
+// task's own port, which never changes.
+func alike(a, b *val) bool {
+	if a.rest != nil || b.rest != nil || len(a.atoms) != 1 || len(b.atoms) != 1 || a.atoms[0].compare(&b.atoms[0]) != 0 {
+		return false
+	}
+	switch x := &a.atoms[0]; x.kind {
+	case KindParam, KindAddr, KindStack:
+		return true
+	case KindField:
+		return x.base.kind == KindAddr && x.base.sym == "_mach_task_self_" && x.base.off == 0
+	}
+	return false
 }
 
 func couldBe(v *val, k uint64) bool { return Value{v: v}.MayBe(k) }
@@ -185,9 +203,9 @@ func constrain(v *val, f *comparison, cond op.Cond) *val {
 			if k != 0 {
 				nz = narrower(nz, f.width)
 			}
-			r = &rest{bits{r.mask | m, r.bits.bits | k}, nz, r.reasons}
+			r = &rest{bits: bits{r.mask | m, r.bits.bits | k}, nonzero: nz, reasons: r.reasons}
 		case cond == op.Ne && k == 0, cond == op.Ugt && k == 0:
-			r = &rest{r.bits, narrower(r.nonzero, f.width), r.reasons}
+			r = &rest{bits: r.bits, nonzero: narrower(r.nonzero, f.width), reasons: r.reasons, half: r.half}
 		case (cond == op.Ule && k < MaxSet || cond == op.Ult && k <= MaxSet && k > 0) && full:
 			top := k
 			if cond == op.Ult {

@@ -9,9 +9,19 @@ type Effect struct {
 	// Copies: the callee copies Size bytes from argument 1 to argument 0 (memcpy); Fills: it sets them to argument
 	// 1's low byte. The size is argument SizeArg.
 	Copies, Fills bool
+	Pattern       int  // with Copies: it copies the first so many bytes at argument 1 again and again
+	Allocates     bool // it returns new memory, or null, and writes nothing; with Zeroes, filled with zeroes
 	Zeroes        bool // it sets Size bytes at argument 0 to zero (bzero)
 	SizeArg       int
+	// Made says which argument tells what kind of thing the callee hands out through its pointers: argument Made-1, or
+	// where MadeBehind the four bytes that it points to. Where that is a constant it shows in [Source.Const], with
+	// [MadeKnown] set. 0: none does.
+	Made       int
+	MadeBehind bool
 }
+
+// MadeKnown marks a [Source.Const] of KindOut that tells what kind of thing was handed out.
+const MadeKnown = 1 << 32
 
 // Write is memory that a callee writes through a pointer argument.
 type Write struct {

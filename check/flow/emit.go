@@ -17,18 +17,23 @@ func (c *context) emitAll() {
 			}
 			c.operate(s, in)
 			switch in.Flow {
-			case op.Jump, op.JumpReg:
-				syms, only, _ := c.callees(s, in)
-				c.emit(s, in, syms, only, c.isa.EntryArgs, true)
+			case op.Jump:
+				if c.leaves(in) {
+					c.call(s, in, true)
+				}
+			case op.JumpReg:
+				c.call(s, in, true)
 			case op.Branch:
 				if c.leaves(in) && c.assume(s, in, false) {
-					syms, only, _ := c.callees(s, in)
-					c.emit(s, in, syms, only, c.isa.EntryArgs, true)
+					c.call(s, in, true)
 				}
 			}
 		}
 	}
 	c.emitting = false
+	if c.nested {
+		return
+	}
 	// Calls in blocks that nothing reaches.
 	for _, b := range c.g.blocks {
 		if b.in == nil && b.live {
@@ -39,8 +44,9 @@ func (c *context) emitAll() {
 	}
 }
 
-// emit records a call, once for each wanted symbol it may reach (the first counts where there are several).
-func (c *context) emit(s *state, in *op.Inst, syms []string, only bool, stack int64, tail bool) {
+// emit records a call, once for each wanted symbol it may reach (the first counts where there are several), and where
+// it may reach a function that was asked for.
+func (c *context) emit(s *state, in *op.Inst, to reach, stack int64, tail bool) {
 	indirect := in.Flow == op.CallReg || in.Flow == op.JumpReg
 	if indirect {
 		v := s.regs[in.Reg].v
@@ -48,13 +54,27 @@ func (c *context) emit(s *state, in *op.Inst, syms []string, only bool, stack in
 			c.called[v.atoms[i].def] = true
 		}
 	}
-	for _, sym := range syms {
+	if c.nested && !indirect {
+		return // whoever asks for it follows the callee itself
+	}
+	only := to.only && (!indirect || c.lost == "")
+	if c.m.Into != nil {
+		for _, addr := range to.locals {
+			if c.m.Into(addr) && len(c.reached) < maxSnapshots {
+				c.reached = append(c.reached, Reach{Site: in.Addr, Func: addr, Tail: tail, Only: only, Chain: c.chain,
+					Entry: &Entry{s.clone(), c, in.Addr, tail}})
+			}
+		}
+	}
+	if c.m.Into != nil {
+		c.emitCallbacks(s, in, to.syms)
+	}
+	for _, sym := range to.syms {
 		n, ok := c.m.Want(sym)
 		if !ok {
 			continue
 		}
-		c.calls[in.Addr] = &Call{Site: in.Addr, Symbol: sym, Tail: tail, Indirect: indirect,
-			Only:    only && len(syms) == 1 && (in.Flow != op.JumpReg && in.Flow != op.CallReg || c.lost == ""),
+		c.calls[in.Addr] = &Call{Site: in.Addr, Symbol: sym, Tail: tail, Indirect: indirect, Only: only, Chain: c.chain,
 			Reached: true, Args: c.args(s, n, stack)}
 		return
 	}
@@ -63,12 +83,16 @@ func (c *context) emit(s *state, in *op.Inst, syms []string, only bool, stack in
 // maxSnapshots is the number of calls of a function of which the state is kept for [Value.Load].
 const maxSnapshots = 4096
 
+func (c *context) snapshot(s *state) *state {
+	if len(c.calls) < maxSnapshots {
+		return s.clone()
+	}
+	return nil
+}
+
 // args reads the arguments at a call.
 func (c *context) args(s *state, n int, stack int64) []Value {
-	var at *state
-	if len(c.calls) < maxSnapshots {
-		at = s.clone()
-	}
+	at := c.snapshot(s)
 	var out []Value
 	for i := range n {
 		var v *val

@@ -151,6 +151,7 @@ func (c *context) operate(s *state, in *op.Inst) {
 
 func (c *context) store(s *state, p *val, size int64, v cell, vn uint32, in *op.Inst) {
 	c.ops += len(s.mem) / 16
+	c.keep(s, p, int(size), v.v, in)
 	s.store(p, size, v, vn, in.Addr, in.Name)
 }
 
@@ -317,6 +318,6 @@ func (c *context) step(s *state, in *op.Inst) {
 	c.operate(s, in)
 	switch in.Flow {
 	case op.Call, op.CallReg, op.Trap:
-		c.call(s, in)
+		c.call(s, in, false)
 	}
 }

@@ -25,6 +25,8 @@ type Image interface {
 	// Callee names the import that a branch at site to target reaches through a stub, or, in object files, the symbol
 	// of the relocation at site. A direct branch to a named function of the image may be named as well.
 	Callee(site, target uint64) (symbol string, ok bool)
+	// Function returns the bounds of the function at addr; ok is false outside of code.
+	Function(addr uint64) (start, end uint64, ok bool)
 	// Reloc returns the relocation of an object file at an address: that of the instruction on arm64, that of the
 	// 4-byte field inside the instruction on x86_64. Linked images have none.
 	Reloc(site uint64) (Reloc, bool)
@@ -65,6 +67,10 @@ type Function struct {
 	// Sites are addresses of call or load instructions inside the function that a scan found to reach a wanted
 	// import. Each comes back in Result.Calls or Result.Taken even where the analysis could not reach it. May be nil.
 	Sites []uint64
+	// Entry is the state of a caller at its call of the function, as [Reach] gives it. The function is followed for
+	// that call alone: its parameters are what the caller passes, and what is still a parameter is one of the function
+	// in which the callers begin. Nil: whatever the caller.
+	Entry *Entry
 }
 
 // Model says what is asked and what is known of the world outside the function.
@@ -72,6 +78,12 @@ type Model struct {
 	// Want tells whether calls of symbol (as it stands in the file, with its underscore) are asked for, and how many
 	// arguments.
 	Want func(symbol string) (args int, ok bool)
+	// Into tells whether it is asked which calls reach a function of the image, by its address; nil: of none.
+	Into func(addr uint64) bool
+	// Stores tells whether it is asked what is stored at an address of the image; nil: of none.
+	Stores func(addr uint64) bool
+	// Known tells what a variable of the image can hold, where that is known; nil: of none.
+	Known func(addr uint64, size int) (Value, bool)
 	// Traps is the number of arguments to recover at system-call instructions; 0 leaves them out.
 	Traps int
 	// Effect tells what is known of a callee; nil is [LibSystem].
@@ -85,6 +97,9 @@ type Limits struct {
 	Code   int // bytes of code of a function; default 1 MiB
 	Ops    int // operations executed; default 4 million
 	Blocks int // basic blocks; default 65536
+	// Callees bounds the operations spent on following calls into other functions of the image; beyond it they are
+	// taken for unknown. At 0 all are.
+	Callees int
 }
 
 // Result is what Analyze found, in order of address.
@@ -92,6 +107,10 @@ type Result struct {
 	Calls []Call
 	// Taken lists where the address of a wanted symbol is made but not called inside the function.
 	Taken []Taken
+	// Reached lists the calls that reach a function asked for; Stores what is stored where that was asked for, and where
+	// the address of a wanted symbol is stored.
+	Reached []Reach
+	Stores  []Store
 	// Problem says why the function could not be followed completely; empty where it was. Values are unknown then
 	// (with this reason) wherever that makes a difference.
 	Problem string
@@ -109,6 +128,9 @@ type Call struct {
 	Indirect bool
 	// Only is false where an indirect call may go elsewhere as well.
 	Only bool
+	// Chain lists the calls that lead from the function to the one that holds Site, where that is another: one that
+	// calls through a pointer which it was handed.
+	Chain []uint64
 	// Trap: a system-call instruction; Number is its number (x16, rax).
 	Trap   bool
 	Number Value

@@ -260,11 +260,19 @@ func (c *context) markLive(g *graph) {
 	var work []*block
 	for _, b := range g.blocks {
 		for _, in := range b.insts {
-			want := false
+			want := c.m.Stores != nil
 			switch in.Flow {
 			case op.Call, op.Jump, op.Branch:
 				if s, ok := c.symbol(in); ok {
 					_, want = c.m.Want(s)
+					_, back := callbacks[s]
+					want = want || back && c.m.Into != nil || s == nameDlsym
+				} else if c.leaves(in) || in.Flow == op.Call {
+					want = c.m.Limits.Callees > 0 // it may call through a pointer that is handed to it
+				}
+				if c.m.Into != nil && !want {
+					r, ok := c.reloc(in)
+					want = c.m.Into(in.Target) || ok && r.Defined && c.m.Into(r.Addr+uint64(r.Addend))
 				}
 			case op.CallReg, op.JumpReg:
 				want = true

@@ -5,6 +5,7 @@ import "slices"
 // store executes a store of size bytes through p.
 func (s *state) store(p *val, size int64, c cell, vn uint32, site uint64, how string) {
 	v := cut(c.v, uint8(8*min(size, 8)), false, site, how)
+	p = mapped(p)
 	if p.rest == nil && len(p.atoms) == 1 && p.atoms[0].kind == KindStack && p.atoms[0].bits == 64 {
 		a := &p.atoms[0]
 		if !sameVal(v, c.v) {
@@ -51,6 +52,7 @@ func (v *val) imageOnly() bool {
 
 // load executes a load of size bytes through p.
 func (c *context) load(s *state, p *val, size uint8, signed bool, width uint8, site uint64, how string) (*val, uint32) {
+	p = mapped(p)
 	if p.rest == nil && len(p.atoms) == 1 && p.atoms[0].kind == KindStack && p.atoms[0].bits == 64 {
 		x := s.read(c, p.atoms[0].site, p.atoms[0].off, int64(size))
 		if signed {
@@ -132,6 +134,11 @@ func (c *context) loadAt(s *state, a *atom, size uint8, signed bool, site uint64
 	case KindAddr:
 		if a.sym != "" {
 			return field()
+		}
+		if c.m.Known != nil {
+			if v, ok := c.m.Known(a.c, int(size)); ok {
+				return cut(v.val(), 8*size, signed, site, how)
+			}
 		}
 		if size == 8 {
 			if t, sym, ok := c.img.Pointer(a.c); ok {

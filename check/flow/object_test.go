@@ -193,6 +193,25 @@ func (o *object) calls(name, symbol string, args int) ([]flow.Call, flow.Result)
 			f.Sites = append(f.Sites, at)
 		}
 	}
-	r := flow.Analyze(f, o, flow.Model{Want: func(s string) (int, bool) { return args, s == symbol }})
+	r := flow.Analyze(f, o, flow.Model{Want: func(s string) (int, bool) { return args, s == symbol },
+		Limits: flow.Limits{Callees: 1 << 19}})
 	return r.Calls, r
+}
+
+func (o *object) Function(addr uint64) (start, end uint64, ok bool) {
+	text := o.f.Section("__text")
+	if addr < text.Addr || addr >= text.Addr+text.Size {
+		return 0, 0, false
+	}
+	start, end = text.Addr, text.Addr+text.Size
+	for _, s := range o.f.Symtab.Syms {
+		if s.Type&0x0e == 0x0e && s.Sect == 1 && !strings.HasPrefix(s.Name, "l") && !strings.HasPrefix(s.Name, "L") {
+			if s.Value <= addr {
+				start = max(start, s.Value)
+			} else {
+				end = min(end, s.Value)
+			}
+		}
+	}
+	return start, end, true
 }

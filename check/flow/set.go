@@ -70,7 +70,8 @@ func sameVal(a, b *val) bool {
 			return false
 		}
 	}
-	return a.rest == nil || a.rest.bits == b.rest.bits && a.rest.nonzero == b.rest.nonzero
+	return a.rest == nil || a.rest.bits == b.rest.bits && a.rest.nonzero == b.rest.nonzero &&
+		sameHalves(a.rest.half, b.rest.half)
 }
 
 func joinRest(a, b *rest) *rest {
@@ -82,7 +83,7 @@ func joinRest(a, b *rest) *rest {
 	}
 	k := a.bits.join(b.bits)
 	nz := weaker(a.nonzero, b.nonzero)
-	if k == a.bits && nz == a.nonzero && len(a.reasons) == maxReasons {
+	if k == a.bits && nz == a.nonzero && len(a.reasons) == maxReasons && a.half == nil {
 		return a
 	}
 	rs := slices.Clone(a.reasons)
@@ -91,7 +92,7 @@ func joinRest(a, b *rest) *rest {
 			rs = append(rs, r)
 		}
 	}
-	return &rest{k, nz, rs}
+	return &rest{bits: k, nonzero: nz, reasons: rs, half: joinHalves(a.half, b.half)}
 }
 
 // weaker is what two proofs of not being zero have in common.

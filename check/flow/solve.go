@@ -39,8 +39,11 @@ func meaningless(v *val) bool {
 	return len(v.rest.reasons) > 0
 }
 
-// entry is the state in which the function is entered.
+// entry is the state in which the function is entered: that of the call where the caller is known.
 func (c *context) entry() *state {
+	if c.f.Entry != nil {
+		return c.enter(c.f.Entry.at, c.f.Entry.site, c.f.Entry.tail)
+	}
 	s := c.blank(atEntry, 0)
 	for i, r := range c.isa.Args {
 		s.regs[r] = cell{single(atom{kind: KindParam, bits: 64, index: int32(i)}), uint32(i) + 1}
@@ -94,10 +97,12 @@ func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 		}
 		return true
 	}
+	first := c.entry()
+	c.sp = first.regs[c.isa.SP].v
 	if b := c.g.index[c.f.Start]; b != nil {
-		push(b, c.entry())
+		push(b, first)
 	}
-	if !drain() || more {
+	if !drain() || more || c.nested {
 		return more
 	}
 	var pad *state
@@ -168,16 +173,26 @@ func (c *context) leave(b *block, s *state, in *op.Inst, tables map[uint64][]uin
 	case op.Branch:
 		c.operate(s, in)
 		fall := s.clone()
-		if !c.leaves(in) && c.assume(s, in, false) {
-			to(in.Target, s)
+		if c.assume(s, in, false) {
+			switch {
+			case !c.leaves(in):
+				to(in.Target, s)
+			case c.nested:
+				c.call(s, in, true)
+				c.exit(s, in.Addr)
+			}
 		}
 		if c.assume(fall, in, true) {
 			to(next, fall)
 		}
 	case op.Jump:
 		c.operate(s, in)
-		if !c.leaves(in) {
+		switch {
+		case !c.leaves(in):
 			to(in.Target, s)
+		case c.nested && !c.noReturn(in):
+			c.call(s, in, true)
+			c.exit(s, in.Addr)
 		}
 	case op.JumpReg:
 		c.operate(s, in)
@@ -192,7 +207,17 @@ func (c *context) leave(b *block, s *state, in *op.Inst, tables map[uint64][]uin
 			}
 			to(t, s)
 		}
-	case op.Return, op.Stop:
+		if c.nested && len(targets) == 0 {
+			c.call(s, in, true)
+			c.exit(s, in.Addr)
+		}
+	case op.Return:
+		if c.nested {
+			c.operate(s, in)
+			c.popReturn(s, in)
+			c.exit(s, in.Addr)
+		}
+	case op.Stop:
 	case op.Undecodable:
 		if !b.guess {
 			c.poison(fmt.Sprintf("the bytes at %#x are no known instruction", in.Addr))
@@ -228,9 +253,8 @@ const maxTable = 4096
 func (c *context) targets(s *state, in *op.Inst) (list []uint64, ok bool) {
 	v := s.regs[in.Reg].v
 	ok = true
-	sp := s.regs[c.isa.SP].v
-	atEntry := sp.rest == nil && len(sp.atoms) == 1 && sp.atoms[0].kind == KindStack && sp.atoms[0].site == 0 &&
-		sp.atoms[0].off == 0
+	// With the stack as it was on entry the jump leaves the function.
+	atEntry := c.sp != nil && sameVal(s.regs[c.isa.SP].v, c.sp)
 	for i := range v.atoms {
 		switch a := &v.atoms[i]; a.kind {
 		case KindAddr:

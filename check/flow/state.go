@@ -145,6 +145,8 @@ func (s *state) read(c *context, region uint64, off, size int64) cell {
 		}
 		if at == off {
 			sum = part
+		} else if size == 8 && at == off+4 && n == 4 {
+			sum = pairOf(cut(sum, 32, false, 0, ""), cut(part, 32, false, 0, ""), 0)
 		} else {
 			part = binary(op.Shl, part, constant(uint64(8*(at-off)), 0, ""), 64, 0, "")
 			sum = binary(op.Or, sum, part, 64, 0, "")

@@ -7,6 +7,9 @@ import "slices"
 type Targets struct {
 	Code  []uint64 // stubs and functions that branches may lead to
 	Slots []uint64 // pointer slots that code may load
+	// Data are addresses that code may form, load from or store to. A site of theirs lies in the instruction that
+	// does, or in one that takes part.
+	Data []uint64
 }
 
 // ScanOverlap is how many bytes neighbouring chunks of a text section should share when they are scanned apart: a

@@ -20,6 +20,9 @@ func (a *atom) text() string {
 		if a.kind == kindStackAny {
 			return "an address in the function's own frame"
 		}
+		if a.site != 0 {
+			return fmt.Sprintf("memory that was got at %#x %+#x", a.site, a.off)
+		}
 		return fmt.Sprintf("address of the function's frame%+#x", a.off)
 	case KindParam:
 		s = fmt.Sprintf("parameter %d of the function", a.index+1)

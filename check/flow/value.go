@@ -148,3 +148,9 @@ func (v Value) val() *val {
 	}
 	return v.v
 }
+
+// High returns the upper 32 bits of the value, zero-extended.
+func (v Value) High() Value {
+	v.v = binary(op.Shr, v.val(), constant(32, 0, ""), 64, 0, "")
+	return v
+}

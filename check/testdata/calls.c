@@ -50,6 +50,7 @@ NOINLINE kern_t swap(void) {
 	return 1 + task_swap_exception_ports(mach_task_self_, CRASHES, new_port(), STATE_IDENTITY | CODES, NONE, masks, &count,
 		ports, behaviors, flavors);
 }
+NOINLINE void keep_port(port_t port) { the_port = port; }
 // Forbidden unless the port is null, which the function does not know.
 NOINLINE kern_t set_global_port(void) { return 1 + task_set_exception_ports(mach_task_self_, CRASHES, the_port, DEFAULT, NONE); }
 // Forbidden whatever the parameter is: it only takes valid bits out of the mask.
@@ -133,6 +134,7 @@ NOINLINE setter taken(void) { return thread_set_exception_ports; }
 int main(int argc, char **argv) {
 	unsigned state[68];
 	port_t name;
+	keep_port((port_t)argc);
 	return set_default() + set_default_tail() + set_thread() + swap() + set_global_port() + set_either(argc) +
 		set_parameter(argc) + set_other_task(argc) + set_host() + set_spawned(argv) + set_masked(argc) + remove_handlers() +
 		set_state_behavior() + set_protected() + set_hardened() + restore() + restore_kept((struct kept *)argv) + state_own(state) +

@@ -175,6 +175,8 @@ type ISA struct {
 	Result []Reg // integer result registers
 	Saved  []Reg // registers a callee leaves as they were (beside SP)
 	Number Reg   // holds the number of a system call
+	// TrapArgs are the registers that hold the arguments of a system call; nil: Args.
+	TrapArgs []Reg
 	// StackArgs is the distance from the stack pointer at a call instruction to the first argument on the stack;
 	// EntryArgs the same at the entry of a function.
 	StackArgs, EntryArgs int64

@@ -1,0 +1,369 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"portcullis.dev/check/flow"
+	"portcullis.dev/check/flow/op"
+	"portcullis.dev/macho"
+)
+
+// What one function leaves open, its callers may tell: a wrapper passes on what it is given. An explorer goes up from
+// a function to those that call it, as far as it takes and its budget lasts, and follows the values down again on every
+// way. Variables of the image it knows by what is stored in them.
+
+const (
+	maxLevels = 8  // of callers
+	maxWays   = 64 // to one function
+	// Operations on one image beyond the first look at each function: in small ones as many as it takes, in large ones
+	// a tenth of a second's worth. Of these, maxCallees may go to one function's callees.
+	maxOps     = 4 << 20
+	maxOpsBig  = 1 << 19
+	bigCode    = 16 << 20 // bytes of code
+	maxCallees = 1 << 17
+	// Of the code of an image so many bytes are scanned for callers and uses of variables: large programs are scanned
+	// a few times, small ones as often as it takes.
+	maxScanned = 128 << 20
+)
+
+type explorer struct {
+	img      *macho.Image
+	isa      *op.ISA
+	view     view
+	exported map[uint64]bool
+	refs     map[uint64]*references
+	vars     map[uint64]*variable
+	ops      int // left
+	scanned  int
+	code     int // bytes of code
+}
+
+func newExplorer(img *macho.Image) *explorer {
+	isa, _ := isaOf(img)
+	x := &explorer{img: img, isa: isa, view: view{img}, refs: map[uint64]*references{}, vars: map[uint64]*variable{},
+		ops: maxOps}
+	for _, s := range img.CodeSections() {
+		x.code += int(s.Size)
+	}
+	if x.code > bigCode {
+		x.ops = maxOpsBig
+	}
+	return x
+}
+
+// question is what an analysis of a function is to find.
+type question struct {
+	want   func(string) (int, bool)
+	into   map[uint64]bool
+	stores map[uint64]bool
+	traps  int
+	sites  []uint64
+	limit  int // of operations; 0: that of the engine
+}
+
+// spent tells whether the budget is.
+func (x *explorer) spent() bool { return x.ops <= 0 }
+
+// depth says whether the functions that a function calls are followed as well.
+type depth uint8
+
+const (
+	shallow depth = iota
+	deep
+)
+
+func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth) flow.Result {
+	r := x.look(start, entry, q, d)
+	x.ops -= r.Ops
+	return r
+}
+
+// look is analyze without counting what it costs: several may look at a time.
+func (x *explorer) look(start uint64, entry *flow.Entry, q question, d depth) flow.Result {
+	fn := flow.Function{Start: start, ISA: x.isa, Entry: entry, Sites: q.sites}
+	if _, end, ok := x.img.Function(start); ok {
+		fn.End = end
+	} else if s := x.img.SectionAt(start); s != nil {
+		fn.End = s.Addr + s.Size
+	}
+	m := flow.Model{Want: q.want, Traps: q.traps, Known: x.known}
+	if m.Want == nil {
+		m.Want = func(string) (int, bool) { return 0, false }
+	}
+	if d == deep {
+		m.Limits.Callees = max(min(maxCallees, x.ops/4), 1<<12)
+	}
+	if q.into != nil {
+		m.Into = func(a uint64) bool { return q.into[a] }
+	}
+	if q.stores != nil {
+		m.Stores = func(a uint64) bool { return q.stores[a] }
+	}
+	m.Limits.Ops = q.limit
+	return flow.Analyze(fn, x.view, m)
+}
+
+// way is a chain of calls to a function, from the outermost caller that is known.
+type way struct {
+	functions []uint64 // the last is the function in question
+	sites     []uint64 // where each but the last calls the next
+	entry     *flow.Entry
+}
+
+func (w way) root() uint64 { return w.functions[0] }
+
+// through tells whether a function is on the way: recursion leads nowhere.
+func (w way) through(fn uint64) bool { return slices.Contains(w.functions, fn) }
+
+// quest is a function to be understood with the help of its callers.
+type quest struct {
+	fn  uint64
+	ask question
+	// visit is told what the function does on one way. It answers whether callers farther up could tell more.
+	visit func(r flow.Result, w way) (more bool)
+	// unsure tells whether the function's callees could tell more of what it does.
+	unsure func(r flow.Result) bool
+	// needs lists the variables of the image that it would help to know.
+	needs func(r flow.Result) []uint64
+	// end is told of a way that goes no farther: whoever calls its first function is not known.
+	end  func(r flow.Result, w way)
+	ways int
+}
+
+// pending is a way that is to be followed farther up.
+type pending struct {
+	q *quest
+	w way
+	r flow.Result
+}
+
+// explore carries out quests side by side, level by level, so that callers are looked for in one pass for all.
+func (x *explorer) explore(quests []*quest) {
+	var now []pending
+	for _, p := range x.first(quests) {
+		if p.q.visit(p.r, p.w) {
+			now = append(now, p)
+		}
+	}
+	for level := 0; len(now) > 0 && level < maxLevels; level++ {
+		var roots []uint64
+		for _, p := range now {
+			roots = append(roots, p.w.root())
+		}
+		if !x.refer(roots, nil) {
+			break
+		}
+		now = x.up(now)
+	}
+	for _, p := range now {
+		p.q.end(p.r, p.w)
+	}
+}
+
+// first follows the functions in question for whatever caller; a second time where variables matter.
+func (x *explorer) first(quests []*quest) []pending {
+	out := make([]pending, len(quests))
+	var needs []uint64
+	var group crew
+	slots := make(chan struct{}, workers())
+	for i, q := range quests {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			out[i] = pending{q, way{functions: []uint64{q.fn}}, x.look(q.fn, nil, q.ask, shallow)}
+		})
+	}
+	group.Wait()
+	for i, q := range quests {
+		needs = append(needs, q.variables(out[i].r)...)
+	}
+	learnt := len(needs) > 0 && x.learn(needs)
+	for i, q := range quests {
+		d := shallow
+		if q.unsure(out[i].r) && !x.spent() {
+			d = deep
+		}
+		if d == deep || learnt && len(q.variables(out[i].r)) > 0 {
+			out[i].r = x.analyze(q.fn, nil, q.ask, d)
+		}
+	}
+	return out
+}
+
+func (q *quest) variables(r flow.Result) []uint64 {
+	if q.needs == nil {
+		return nil
+	}
+	return q.needs(r)
+}
+
+// refer finds the references to functions and variables that are not known yet. It answers false where that would
+// cost too much.
+func (x *explorer) refer(code, data []uint64) bool {
+	unknown := func(a uint64) bool { return x.refs[a] == nil }
+	code, data = keep(code, unknown), keep(data, unknown)
+	if len(code)+len(data) == 0 {
+		return true
+	}
+	if x.scanned > 0 && x.scanned+x.code > maxScanned {
+		return false
+	}
+	x.scanned += x.code
+	if x.exported == nil {
+		x.exported = exported(x.img)
+	}
+	for a, r := range referTo(x.img, code, data) {
+		x.refs[a] = r
+	}
+	return true
+}
+
+func keep(list []uint64, f func(uint64) bool) []uint64 {
+	var out []uint64
+	for _, a := range list {
+		if f(a) && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// up follows ways to the callers of their first functions.
+func (x *explorer) up(now []pending) (next []pending) {
+	type asked struct {
+		fn, root uint64
+	}
+	cache := map[asked][]flow.Reach{}
+	for _, p := range now {
+		root := p.w.root()
+		refs := x.refs[root]
+		open := refs.taken || x.exported[root]
+		met := 0
+		callers := refs.functions
+		if len(refs.tables) > 0 {
+			callers = append(slices.Clone(callers), x.naming(refs.tables, maxNaming)...)
+			slices.Sort(callers)
+			callers = slices.Compact(callers)
+		}
+		for _, caller := range callers {
+			if p.w.through(caller) {
+				continue
+			}
+			if x.spent() || p.q.ways >= maxWays {
+				open = true
+				break
+			}
+			reaches, ok := cache[asked{caller, root}]
+			if !ok {
+				ask := question{into: map[uint64]bool{root: true}}
+				if reaches = x.analyze(caller, nil, ask, shallow).Reached; len(reaches) == 0 && refs.taken {
+					reaches = x.analyze(caller, nil, ask, deep).Reached
+				}
+				cache[asked{caller, root}] = reaches
+			}
+			for _, r := range reaches {
+				w := way{append([]uint64{caller}, p.w.functions...), append([]uint64{r.Site}, p.w.sites...), r.Entry}
+				result, ok := x.down(p.q, w)
+				if !ok {
+					open = true
+					continue
+				}
+				met++
+				p.q.ways++
+				if p.q.visit(result, w) {
+					next = append(next, pending{p.q, w, result})
+				}
+			}
+			open = open || len(reaches) == 0
+		}
+		if open || met == 0 {
+			p.q.end(p.r, p.w)
+		}
+	}
+	return next
+}
+
+// down follows the values on a way to the function in question, first without the functions that are called beside it.
+func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
+	r, ok := x.follow(q, w, w.entry, shallow)
+	if vars := q.variables(r); len(vars) > 0 && x.learn(vars) {
+		r, ok = x.follow(q, w, nil, shallow) // from its start, where the variables may be read
+	}
+	if !ok || !q.unsure(r) || x.spent() {
+		return r, ok
+	}
+	if better, ok := x.follow(q, w, nil, deep); ok {
+		return better, true
+	}
+	return r, true
+}
+
+// follow goes down a way, from its first function or, where the state at its call is known, from there.
+func (x *explorer) follow(q *quest, w way, entry *flow.Entry, d depth) (flow.Result, bool) {
+	first := 1
+	if entry == nil {
+		first = 0
+	}
+	for i := first; i < len(w.functions)-1; i++ {
+		r := x.analyze(w.functions[i], entry, question{into: map[uint64]bool{w.functions[i+1]: true}}, d)
+		at := slices.IndexFunc(r.Reached, func(r flow.Reach) bool { return r.Site == w.sites[i] })
+		if at < 0 {
+			return flow.Result{}, false
+		}
+		entry = r.Reached[at].Entry
+	}
+	return x.analyze(q.fn, entry, q.ask, d), true
+}
+
+// maxTable is how many pointers before a slot a table may begin that code names by its start.
+const maxTable = 32
+
+// maxNaming is how many tables may name one another on the way to a function.
+const maxNaming = 2
+
+// naming returns the functions that name one of the slots, or a place shortly before, where the table or object may
+// begin that it is part of; also those that name data in which that place is named, so many levels up.
+func (x *explorer) naming(slots []uint64, levels int) []uint64 {
+	var places []uint64
+	for _, a := range slots {
+		s := x.img.SectionAt(a)
+		for range maxTable {
+			if s == nil || !s.Contains(a) {
+				break
+			}
+			places = append(places, a)
+			a -= 8
+		}
+	}
+	if len(places) == 0 || !x.refer(nil, places) {
+		return nil
+	}
+	var out, outer []uint64
+	for _, a := range places {
+		out = append(out, x.refs[a].functions...)
+		outer = append(outer, x.refs[a].tables...)
+	}
+	if levels > 1 {
+		out = append(out, x.naming(outer, levels-1)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// facts says how a way leads to the function in question.
+func (x *explorer) facts(w way) []string {
+	var out []string
+	for i := len(w.sites) - 1; i >= 0; i-- {
+		out = append(out, fmt.Sprintf("called by %s at %#x", x.name(w.functions[i]), w.sites[i]))
+	}
+	return out
+}
+
+// name names a function for evidence.
+func (x *explorer) name(start uint64) string {
+	if name, at, ok := x.img.SymbolName(start); ok && at == start {
+		return name
+	}
+	return fmt.Sprintf("the function at %#x", start)
+}

@@ -34,7 +34,7 @@ type faulter struct {
 	crashed   chan exception.Exception
 }
 
-func newFaulter(t *testing.T) *faulter {
+func newFaulter(t testing.TB) *faulter {
 	program := filepath.Join(t.TempDir(), "fault")
 	cmd := exec.Command("cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-I", filepath.Join("..", "..", "sdk", "libmach"), "-o",
 		program, filepath.Join("testdata", "peers", "fault.c"), "-pthread")
@@ -277,4 +277,21 @@ func TestSuspendedFault(t *testing.T) {
 	if s := f.ends(); !s.Success() {
 		t.Error(s)
 	}
+}
+
+// BenchmarkFault is a breakpoint of a process that a handler in the kernel's own process handles: a signal, a packet, an
+// exception message and its answer, a futex.
+func BenchmarkFault(b *testing.B) {
+	f := newFaulter(b)
+	f.handle(mach.ExcBreakpoint.Mask(), mach.ExceptionState)
+	b.ResetTimer()
+	f.tell("traps %d", b.N)
+	for range b.N {
+		m := f.receive()
+		f.reply(m, 0, m[stateAt:stateAt+168])
+	}
+	f.hears("done")
+	b.StopTimer()
+	f.in.Close()
+	f.ends()
 }

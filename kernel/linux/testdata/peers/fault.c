@@ -3,7 +3,9 @@
  * two functions, and for each word on standard input does what it says.
  *
  *   access, divide, trap, illegal, abort   faults; "done" is printed if the thread goes on behind it
- *   spin                                   a second thread counts; "spinning" is printed once it does
+ *   traps N                                N times trap
+ *   spin, turns                            a second thread counts; "spinning" is printed once it does, and
+ *                                          then whether it still does
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -139,6 +141,13 @@ int main(void)
 			seven = seven / zero;
 		} else if (strcmp(word, "trap") == 0) {
 			__asm__ volatile("int3");
+		} else if (strcmp(word, "traps") == 0) {
+			long n = 0;
+
+			if (scanf("%ld", &n) != 1)
+				return 1;
+			for (; n > 0; n--)
+				__asm__ volatile("int3");
 		} else if (strcmp(word, "illegal") == 0) {
 			__asm__ volatile("ud2");
 		} else if (strcmp(word, "abort") == 0) {

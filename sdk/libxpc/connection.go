@@ -318,10 +318,12 @@ func goCancel(h C.uintptr_t) {
 func goSend(h, message C.uintptr_t) {
 	c, o := of(h).conn, of(message)
 	if o.reply != nil {
-		o.reply.Reply(o.dictionary())
+		if d, ok := o.content().(*xpc.Dictionary); ok {
+			o.reply.Reply(d)
+		}
 		return
 	}
-	if d, ok := clone(o.value).(*xpc.Dictionary); ok && c.c != nil {
+	if d, ok := clone(o.content()).(*xpc.Dictionary); ok && c.c != nil {
 		c.do(func() { c.c.Send(context.Background(), d) })
 	}
 }
@@ -340,7 +342,7 @@ func goSendWithReply(h, message C.uintptr_t, ctx, f unsafe.Pointer) {
 		then.call(p)
 		C.object_release(p)
 	}
-	d, ok := clone(o.value).(*xpc.Dictionary)
+	d, ok := clone(o.content()).(*xpc.Dictionary)
 	if c.c == nil || !ok {
 		go answer(nil, xpc.ErrInvalid)
 		return
@@ -361,7 +363,11 @@ func goSendSync(h, message C.uintptr_t) unsafe.Pointer {
 	ready := make(chan struct{})
 	c.do(func() { close(ready) }) // what was sent before comes first
 	<-ready
-	return c.answer(c.c.Call(context.Background(), o.dictionary()))
+	d, ok := o.content().(*xpc.Dictionary)
+	if !ok {
+		return failure(xpc.ErrInvalid)
+	}
+	return c.answer(c.c.Call(context.Background(), d))
 }
 
 // answer makes a C object of what came back.

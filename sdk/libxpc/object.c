@@ -97,12 +97,12 @@ const uint8_t *xpc_uuid_get_bytes(xpc_object_t o) { return goPointer(o->handle, 
 xpc_object_t xpc_array_create(const xpc_object_t *objects, size_t count) {
 	xpc_object_t a = goArray();
 	for (size_t i = 0; i < count; i++)
-		goSetIndex(a->handle, XPC_ARRAY_APPEND, objects[i]->handle);
+		goSetIndex(a->handle, XPC_ARRAY_APPEND, objects[i]);
 	return a;
 }
 
-void xpc_array_set_value(xpc_object_t a, size_t i, xpc_object_t v) { goSetIndex(a->handle, i, v->handle); }
-void xpc_array_append_value(xpc_object_t a, xpc_object_t v) { goSetIndex(a->handle, XPC_ARRAY_APPEND, v->handle); }
+void xpc_array_set_value(xpc_object_t a, size_t i, xpc_object_t v) { goSetIndex(a->handle, i, v); }
+void xpc_array_append_value(xpc_object_t a, xpc_object_t v) { goSetIndex(a->handle, XPC_ARRAY_APPEND, v); }
 size_t xpc_array_get_count(xpc_object_t a) { return goCount(a->handle); }
 xpc_object_t xpc_array_get_value(xpc_object_t a, size_t i) { return goIndex(a->handle, i); }
 
@@ -126,7 +126,7 @@ xpc_object_t xpc_dictionary_create(const char *const *keys, const xpc_object_t *
 xpc_object_t xpc_dictionary_create_reply(xpc_object_t o) { return o->handle == 0 ? NULL : goReply(o->handle); }
 
 void xpc_dictionary_set_value(xpc_object_t d, const char *key, xpc_object_t v) {
-	goSetKey(d->handle, (char *)key, v == NULL ? 0 : v->handle);
+	goSetKey(d->handle, (char *)key, v == NULL || v->handle == 0 ? NULL : v);
 }
 
 static void set(xpc_object_t d, const char *key, xpc_object_t v) {

@@ -94,9 +94,22 @@ func wrap(v xpc.Value) unsafe.Pointer {
 	return create(kindNull, &object{value: xpc.Null{}})
 }
 
-// content returns the value of an object.
+// content returns the value of an object, with what C has done to its parts since they were put in or lent.
 func (o *object) content() xpc.Value {
-	if o.value == nil {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, p := range o.children {
+		switch v := owner(p).content(); key := key.(type) {
+		case string:
+			o.dictionary().Set(key, v)
+		case int:
+			o.array[key] = v
+		}
+	}
+	switch {
+	case o.conn != nil:
+		return xpc.Null{} // connections do not travel
+	case o.value == nil:
 		return o.array
 	}
 	return o.value
@@ -144,14 +157,24 @@ func (o *object) lend(key any, v xpc.Value) unsafe.Pointer {
 	return p
 }
 
-// forget drops what was lent under a key.
-func (o *object) forget(key any) {
-	o.mu.Lock()
-	p := o.children[key]
-	delete(o.children, key)
-	o.mu.Unlock()
+// hold keeps what C put in under a key, nil for nothing, in place of what was there.
+func (o *object) hold(key any, p unsafe.Pointer) {
 	if p != nil {
-		C.object_release(p)
+		C.object_retain(p)
+	}
+	o.mu.Lock()
+	old := o.children[key]
+	if o.children == nil {
+		o.children = make(map[any]unsafe.Pointer)
+	}
+	if p == nil {
+		delete(o.children, key)
+	} else {
+		o.children[key] = p
+	}
+	o.mu.Unlock()
+	if old != nil {
+		C.object_release(old)
 	}
 }
 
@@ -310,15 +333,15 @@ func goPointer(h C.uintptr_t, kind C.int) unsafe.Pointer {
 const last = ^C.size_t(0)
 
 //export goSetIndex
-func goSetIndex(h C.uintptr_t, i C.size_t, v C.uintptr_t) {
+func goSetIndex(h C.uintptr_t, i C.size_t, p unsafe.Pointer) {
 	o := of(h)
-	switch {
-	case v == 0:
-	case i == last:
-		o.array = append(o.array, of(v).content())
-	case int(i) < len(o.array):
-		o.array[i] = of(v).content()
-		o.forget(int(i))
+	if i == last {
+		i = C.size_t(len(o.array))
+		o.array = append(o.array, xpc.Null{})
+	}
+	if p != nil && i < C.size_t(len(o.array)) {
+		o.array[i] = owner(p).content()
+		o.hold(int(i), p)
 	}
 }
 
@@ -341,18 +364,18 @@ func goCount(h C.uintptr_t) C.size_t {
 }
 
 //export goSetKey
-func goSetKey(h C.uintptr_t, key *C.char, v C.uintptr_t) {
+func goSetKey(h C.uintptr_t, key *C.char, p unsafe.Pointer) {
 	o, k := of(h), C.GoString(key)
 	d := o.dictionary()
 	if d == nil {
 		return
 	}
-	if v == 0 {
+	if p == nil {
 		d.Set(k, nil)
 	} else {
-		d.Set(k, of(v).content())
+		d.Set(k, owner(p).content())
 	}
-	o.forget(k)
+	o.hold(k, p)
 }
 
 //export goKey

@@ -81,7 +81,6 @@ const char *xpc_string_get_string_ptr(xpc_object_t object);
 xpc_object_t xpc_uuid_create(const uuid_t uuid);
 const uint8_t *xpc_uuid_get_bytes(xpc_object_t object);
 
-/* An array has to be complete when it is put into a container. */
 #define XPC_ARRAY_APPEND ((size_t)-1)
 xpc_object_t xpc_array_create(const xpc_object_t *objects, size_t count);
 void xpc_array_set_value(xpc_object_t array, size_t index, xpc_object_t value);

@@ -107,14 +107,20 @@ func (w *walker) step(f *Frame) (Frame, error) {
 	if code.Table != nil {
 		if d, ok := code.Table.find(pc); ok {
 			next, err := w.cfi(f, &d, pc)
-			if err == nil || errors.Is(err, ErrEnd) || errors.Is(err, errMemory) {
+			if refused := (*refusal)(nil); err == nil || errors.Is(err, ErrEnd) || errors.Is(err, errMemory) ||
+				errors.As(err, &refused) {
 				return next, err
 			}
-			// Broken call frame information does not say that there is no frame pointer.
+			// Call frame information that cannot be read does not say that there is no frame pointer.
 		}
 	}
 	return w.pointer(f)
 }
+
+// refusal says why what was found cannot be a caller.
+type refusal struct{ why string }
+
+func (r *refusal) Error() string { return r.why }
 
 // accept makes a frame of the caller's registers, where they can be those of a caller.
 func (w *walker) accept(f *Frame, next Registers, returned bool, m Method) (Frame, error) {
@@ -124,11 +130,11 @@ func (w *walker) accept(f *Frame, next Registers, returned bool, m Method) (Fram
 	}
 	sp, before := next.StackPointer(), f.Registers.StackPointer()
 	if returned && sp <= before && !(sp == before && pc != f.PC && !f.Returned) {
-		return Frame{}, fmt.Errorf("the caller's frame at %#x does not lie above the frame at %#x", sp, before)
+		return Frame{}, &refusal{fmt.Sprintf("the caller's frame at %#x does not lie above the frame at %#x", sp, before)}
 	}
 	c := Frame{PC: pc, Registers: next, Returned: returned}
 	if w.find(c.Lookup()) == nil && !w.trampoline(pc, next.Arch) {
-		return Frame{}, fmt.Errorf("no code at the return address %#x", pc)
+		return Frame{}, &refusal{fmt.Sprintf("no code at the return address %#x", pc)}
 	}
 	f.Method = m
 	return c, nil

@@ -17,11 +17,12 @@ const (
 	maxLevels = 8  // of callers
 	maxWays   = 64 // to one function
 	// Operations on one image beyond the first look at each function: in small ones as many as it takes, in large ones
-	// a tenth of a second's worth. Of these, maxCallees may go to one function's callees.
-	maxOps     = 4 << 20
-	maxOpsBig  = 1 << 19
-	bigCode    = 16 << 20 // bytes of code
+	// a tenth of a second's worth. Of these, maxCallees may go to one function's callees, an eighth in large images.
+	maxOps     = 2 << 20
+	maxOpsBig  = 1 << 17
+	bigCode    = 4 << 20 // bytes of code
 	maxCallees = 1 << 17
+	callerOps  = 1 << 16 // on one caller
 	// Of the code of an image so many bytes are scanned for callers and uses of variables: large programs are scanned
 	// a few times, small ones as often as it takes.
 	maxScanned = 128 << 20
@@ -35,6 +36,7 @@ type explorer struct {
 	refs     map[uint64]*references
 	vars     map[uint64]*variable
 	ops      int // left
+	reaching map[reaching][]flow.Reach
 	scanned  int
 	code     int // bytes of code
 }
@@ -60,6 +62,27 @@ type question struct {
 	traps  int
 	sites  []uint64
 	limit  int // of operations; 0: that of the engine
+}
+
+// reaching asks which calls of a function reach another, whoever calls it.
+type reaching struct {
+	fn, target uint64
+	depth      depth
+	variables  int // that are known
+}
+
+// reaches answers it, once.
+func (x *explorer) reaches(fn, target uint64, d depth) []flow.Reach {
+	k := reaching{fn, target, d, len(x.vars)}
+	r, ok := x.reaching[k]
+	if !ok {
+		if x.reaching == nil {
+			x.reaching = map[reaching][]flow.Reach{}
+		}
+		r = x.analyze(fn, nil, question{into: map[uint64]bool{target: true}, limit: callerOps}, d).Reached
+		x.reaching[k] = r
+	}
+	return r
 }
 
 // spent tells whether the budget is.
@@ -92,7 +115,7 @@ func (x *explorer) look(start uint64, entry *flow.Entry, q question, d depth) fl
 		m.Want = func(string) (int, bool) { return 0, false }
 	}
 	if d == deep {
-		m.Limits.Callees = max(min(maxCallees, x.ops/4), 1<<12)
+		m.Limits.Callees = max(min(maxCallees, x.ops/8), 1<<12)
 	}
 	if q.into != nil {
 		m.Into = func(a uint64) bool { return q.into[a] }
@@ -231,10 +254,6 @@ func keep(list []uint64, f func(uint64) bool) []uint64 {
 
 // up follows ways to the callers of their first functions.
 func (x *explorer) up(now []pending) (next []pending) {
-	type asked struct {
-		fn, root uint64
-	}
-	cache := map[asked][]flow.Reach{}
 	for _, p := range now {
 		root := p.w.root()
 		refs := x.refs[root]
@@ -254,13 +273,9 @@ func (x *explorer) up(now []pending) (next []pending) {
 				open = true
 				break
 			}
-			reaches, ok := cache[asked{caller, root}]
-			if !ok {
-				ask := question{into: map[uint64]bool{root: true}}
-				if reaches = x.analyze(caller, nil, ask, shallow).Reached; len(reaches) == 0 && refs.taken {
-					reaches = x.analyze(caller, nil, ask, deep).Reached
-				}
-				cache[asked{caller, root}] = reaches
+			reaches := x.reaches(caller, root, shallow)
+			if len(reaches) == 0 && refs.taken {
+				reaches = x.reaches(caller, root, deep)
 			}
 			for _, r := range reaches {
 				w := way{append([]uint64{caller}, p.w.functions...), append([]uint64{r.Site}, p.w.sites...), r.Entry}
@@ -306,12 +321,18 @@ func (x *explorer) follow(q *quest, w way, entry *flow.Entry, d depth) (flow.Res
 		first = 0
 	}
 	for i := first; i < len(w.functions)-1; i++ {
-		r := x.analyze(w.functions[i], entry, question{into: map[uint64]bool{w.functions[i+1]: true}}, d)
-		at := slices.IndexFunc(r.Reached, func(r flow.Reach) bool { return r.Site == w.sites[i] })
+		var reached []flow.Reach
+		if entry == nil {
+			reached = x.reaches(w.functions[i], w.functions[i+1], d)
+		} else {
+			reached = x.analyze(w.functions[i], entry, question{into: map[uint64]bool{w.functions[i+1]: true},
+				limit: callerOps}, d).Reached
+		}
+		at := slices.IndexFunc(reached, func(r flow.Reach) bool { return r.Site == w.sites[i] })
 		if at < 0 {
 			return flow.Result{}, false
 		}
-		entry = r.Reached[at].Entry
+		entry = reached[at].Entry
 	}
 	return x.analyze(q.fn, entry, q.ask, d), true
 }

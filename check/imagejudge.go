@@ -106,10 +106,10 @@ func (j *imageJudge) runPlaced() {
 	x.explore(quests)
 }
 
-// Operations that a function is worth for calls of little weight.
+// Operations that a function is worth for calls of little weight, in a small image; half of it in a large one.
 const (
 	boundedOps = 1 << 16
-	localOps   = 1 << 15
+	localOps   = 1 << 14
 )
 
 // limit is how much work a function is worth; 0: whatever it takes.
@@ -120,12 +120,14 @@ func (j *imageJudge) limit(sites []uint64) int {
 		a, ok := lookup(name)
 		switch {
 		case name == nameDlsym:
-			limit = boundedOps
 		case !ok || a.effort == thorough:
 			return 0
 		case a.effort == bounded:
 			limit = boundedOps
 		}
+	}
+	if j.explore.code > bigCode {
+		limit /= 2
 	}
 	return limit
 }

@@ -50,6 +50,7 @@ type Connection struct {
 	service bool // the listener is a service port
 
 	sending chan struct{} // held by who sends; waiters are served in order
+	linking chan struct{} // held by who checks in
 
 	mu          sync.Mutex
 	wake        *sync.Cond
@@ -110,7 +111,7 @@ func (e *Endpoint) Connect() *Connection {
 }
 
 func (p *Process) newConnection(name string) *Connection {
-	c := &Connection{p: p, name: name, sending: make(chan struct{}, 1), ready: make(chan struct{}),
+	c := &Connection{p: p, name: name, sending: make(chan struct{}, 1), linking: make(chan struct{}, 1), ready: make(chan struct{}),
 		pending: make(map[*watcher]struct{})}
 	c.wake = sync.NewCond(&c.mu)
 	return c
@@ -259,24 +260,43 @@ func (c *Connection) acquire(ctx context.Context) (*link, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if l, err := c.use(); l != nil || err != nil {
+		return l, err
+	}
+	// One checks in, the others wait for that.
+	select {
+	case c.linking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-c.linking }()
+	if l, err := c.use(); l != nil || err != nil {
+		return l, err
+	}
+	l, err := c.checkIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	if c.over != nil {
+		over := c.over
+		c.mu.Unlock()
+		c.unlink(l)
+		return nil, over
+	}
+	c.link, l.reading = l, true
+	l.users++
+	c.mu.Unlock()
+	go c.run(l)
+	return l, nil
+}
+
+// use returns the link for one use of its send right; nil if there is none.
+func (c *Connection) use() (*link, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over != nil {
+	if c.over != nil || c.link == nil {
 		return nil, c.over
-	}
-	if c.link == nil {
-		c.mu.Unlock()
-		l, err := c.checkIn(ctx)
-		c.mu.Lock()
-		switch {
-		case err != nil:
-			return nil, err
-		case c.over != nil:
-			go c.unlink(l)
-			return nil, c.over
-		}
-		c.link, l.reading = l, true
-		go c.run(l)
 	}
 	c.link.users++
 	return c.link, nil

@@ -31,7 +31,8 @@
 // # Locks
 //
 //	Connection.sending    one message after the other; held while the kernel takes it
-//	  Connection.mu       everything else of a connection
+//	  Connection.linking  one check-in at a time
+//	    Connection.mu     everything else of a connection
 //	Process.mu            threads that are idle
 //
 // Nothing is locked while a handler runs or a call waits for its answer.

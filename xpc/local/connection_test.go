@@ -194,6 +194,33 @@ func TestOrder(t *testing.T) {
 	w.end()
 }
 
+// TestOneCheckIn lets many goroutines use a new connection at once: there is one connection, not many.
+func TestOneCheckIn(t *testing.T) {
+	w := newWorld(t)
+	ctx := inTime(t)
+	server, client := w.start(rules.Level2), w.start(rules.Level2)
+	l := server.offer("s")
+	var n, peers atomic.Int64
+	go l.Serve(ctx, func(c *xpc.Connection) { peers.Add(1); c.Activate(echo(&n)) })
+	c := client.dial("s")
+	c.Activate(nil)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if _, err := c.Call(ctx, dict()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if peers.Load() != 1 || n.Load() != 50 {
+		t.Errorf("%d connections, %d messages", peers.Load(), n.Load())
+	}
+	c.Cancel()
+	l.Close()
+	w.end()
+}
+
 // TestBothWays checks that a server sends to its client, and that a client's context is kept.
 func TestBothWays(t *testing.T) {
 	w := newWorld(t)

@@ -36,6 +36,7 @@ type explorer struct {
 	refs     map[uint64]*references
 	vars     map[uint64]*variable
 	ops      int // left
+	deepOps  int // left for following callees: they shall not use up what callers need
 	reaching map[reaching][]flow.Reach
 	scanned  int
 	code     int // bytes of code
@@ -51,6 +52,7 @@ func newExplorer(img *macho.Image) *explorer {
 	if x.code > bigCode {
 		x.ops = maxOpsBig
 	}
+	x.deepOps = x.ops / 2
 	return x
 }
 
@@ -86,7 +88,12 @@ func (x *explorer) reaches(fn, target uint64, d depth) []flow.Reach {
 }
 
 // spent tells whether the budget is.
-func (x *explorer) spent() bool { return x.ops <= 0 }
+func (x *explorer) spent(d depth) bool {
+	if d == deep {
+		return x.deepOps <= 0
+	}
+	return x.ops <= 0
+}
 
 // depth says whether the functions that a function calls are followed as well.
 type depth uint8
@@ -98,7 +105,11 @@ const (
 
 func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth) flow.Result {
 	r := x.look(start, entry, q, d)
-	x.ops -= r.Ops
+	if d == deep {
+		x.deepOps -= r.Ops
+	} else {
+		x.ops -= r.Ops
+	}
 	return r
 }
 
@@ -115,7 +126,7 @@ func (x *explorer) look(start uint64, entry *flow.Entry, q question, d depth) fl
 		m.Want = func(string) (int, bool) { return 0, false }
 	}
 	if d == deep {
-		m.Limits.Callees = max(min(maxCallees, x.ops/8), 1<<12)
+		m.Limits.Callees = max(min(maxCallees, x.deepOps/4), 1<<12)
 	}
 	if q.into != nil {
 		m.Into = func(a uint64) bool { return q.into[a] }
@@ -204,7 +215,7 @@ func (x *explorer) first(quests []*quest) []pending {
 	learnt := len(needs) > 0 && x.learn(needs)
 	for i, q := range quests {
 		d := shallow
-		if q.unsure(out[i].r) && !x.spent() {
+		if q.unsure(out[i].r) && !x.spent(deep) {
 			d = deep
 		}
 		if d == deep || learnt && len(q.variables(out[i].r)) > 0 {
@@ -269,12 +280,12 @@ func (x *explorer) up(now []pending) (next []pending) {
 			if p.w.through(caller) {
 				continue
 			}
-			if x.spent() || p.q.ways >= maxWays {
+			if x.spent(shallow) || p.q.ways >= maxWays {
 				open = true
 				break
 			}
 			reaches := x.reaches(caller, root, shallow)
-			if len(reaches) == 0 && refs.taken {
+			if len(reaches) == 0 && refs.taken && !x.spent(deep) {
 				reaches = x.reaches(caller, root, deep)
 			}
 			for _, r := range reaches {
@@ -305,7 +316,7 @@ func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
 	if vars := q.variables(r); len(vars) > 0 && x.learn(vars) {
 		r, ok = x.follow(q, w, nil, shallow) // from its start, where the variables may be read
 	}
-	if !ok || !q.unsure(r) || x.spent() {
+	if !ok || !q.unsure(r) || x.spent(deep) {
 		return r, ok
 	}
 	if better, ok := x.follow(q, w, nil, deep); ok {

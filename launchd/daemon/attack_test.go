@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,6 +28,18 @@ func init() {
 			say("%s: %v", name, err)
 		}
 		select {}
+	}
+	// controller asks launchd for its jobs over the control socket.
+	roles["controller"] = func(_ context.Context, say func(string, ...any)) error {
+		_, err := Ask(os.Args[1], RoutineList, xpc.NewDictionary())
+		var remote *xpc.RemoteError
+		switch {
+		case errors.As(err, &remote):
+			say("%d: %s", remote.Code, remote.Message)
+		case err == nil:
+			say("0: ")
+		}
+		return err
 	}
 	// asker asks launchd who a process is.
 	roles["asker"] = func(ctx context.Context, say func(string, ...any)) error {
@@ -83,6 +96,33 @@ func TestRealImpostors(t *testing.T) {
 	impostor.hears("interrupted")
 	friend.tell("hello")
 	friend.hears("ok ")
+}
+
+// TestRealUser lets a program of another user talk to a service that is for its own, and control launchd.
+func TestRealUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root starts programs as another user")
+	}
+	w := newWorld(t)
+	for dir := w.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.job("echo", "echo", strict("<key>OWN</key><string>1</string>"))
+	program := w.copyProgram("program")
+	friend := w.startProgram(program, "client")
+	friend.tell("hello")
+	friend.hears("ok ")
+	stranger := w.startAs(12345, program, "client")
+	stranger.tell("hello")
+	stranger.hears("interrupted")
+	friend.tell("hello")
+	friend.hears("ok ")
+	controller := w.startAs(12345, program, "controller", w.dir+"/control")
+	controller.hears("1: operation not permitted")
+	controller = w.startProgram(program, "controller", w.dir+"/control")
+	controller.hears("0: ")
 }
 
 // TestRealEntitlement wants an entitlement, which a file beside the program gives; but not one that others can write.

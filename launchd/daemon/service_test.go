@@ -40,6 +40,9 @@ func init() {
 			self, _ := os.Executable()
 			l.Require(xpc.RequireExecutable(self))
 		}
+		if os.Getenv("OWN") != "" {
+			l.Require(xpc.RequireUID(uint32(os.Getuid())))
+		}
 		if e := os.Getenv("ENTITLED"); e != "" {
 			l.Require(xpc.RequireEntitlement(e))
 		}

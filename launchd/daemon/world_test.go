@@ -140,7 +140,16 @@ func (w *world) start(role string, args ...string) *actor {
 
 func (w *world) startProgram(path, role string, args ...string) *actor {
 	w.Helper()
+	return w.startAs(0, path, role, args...)
+}
+
+// startAs starts a program as another user, or as this one if uid is 0.
+func (w *world) startAs(uid uint32, path, role string, args ...string) *actor {
+	w.Helper()
 	cmd := exec.Command(path, args...)
+	if uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	}
 	cmd.Env = append(os.Environ(), roleVariable+"="+role, trap.Environment+"="+w.dir+"/kernel")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -26,7 +26,7 @@ const (
 const OOLMax = 48
 
 // InlineMax is the largest piece of out-of-line memory that is copied through the lane.
-const InlineMax = 0x4000
+const InlineMax = 0xd000
 
 // Bulk as the offset of a piece says that it is a memory file, given or taken over the socket.
 const Bulk = ^uint64(0)

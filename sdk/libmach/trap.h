@@ -91,7 +91,7 @@ struct pt_lane {
 #define PT_OOL_MAX 48
 
 /* Pieces up to this size travel in the lane if there is room; see docs/transport.md for the figures. */
-#define PT_INLINE_MAX 0x4000
+#define PT_INLINE_MAX 0xd000
 
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */
 

@@ -166,6 +166,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	go func() { kernelDone <- d.kernel.Serve(kernelCtx, l) }()
 	d.ports.run(d.core)
 	go d.names.run()
+	if os.Getpid() == 1 {
+		go d.reap(kernelCtx)
+	}
 	var control net.Listener
 	if d.c.Control != "" {
 		if control, err = listen("unix", d.c.Control); err == nil {

@@ -6,12 +6,18 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"portcullis.dev/launchd"
 	"portcullis.dev/xpc"
@@ -59,6 +65,45 @@ func init() {
 				m.Reply(m.Dictionary.Set("pid", xpc.Int64(os.Getpid())))
 			}})
 		})
+	}
+	// socket answers one connection to the socket it was given, and ends.
+	roles["socket"] = func(context.Context, func(string, ...any)) error {
+		l, err := net.FileListener(os.NewFile(3, "s"))
+		if err != nil {
+			return err
+		}
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(c, os.Getpid())
+		return c.Close()
+	}
+	// init is a launchd with the jobs of a folder.
+	roles["init"] = func(_ context.Context, say func(string, ...any)) error {
+		say("I am %d", os.Getpid())
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		dir := os.Args[1]
+		d, err := New(Config{Socket: dir + "/kernel", Domain: launchd.SystemDomain, Jobs: []string{dir}})
+		if err != nil {
+			return err
+		}
+		done := make(chan error)
+		go func() { done <- d.Run(ctx) }()
+		for in := bufio.NewScanner(os.Stdin); in.Scan() && in.Text() != "end"; {
+			all, _ := filepath.Glob("/proc/[0-9]*/stat")
+			zombies := 0
+			for _, p := range all {
+				if b, _ := os.ReadFile(p); strings.Contains(string(b), ") Z ") {
+					zombies++
+				}
+			}
+			say("%d zombies, %d processes", zombies, len(all))
+		}
+		cancel()
+		say("ended %v", <-done)
+		return nil
 	}
 	// client sends what it reads, line by line, and says what comes back.
 	roles["client"] = func(ctx context.Context, say func(string, ...any)) error {
@@ -149,5 +194,55 @@ func TestUntaken(t *testing.T) {
 		if pid := c.hears("ok "); pid == strconv.Itoa(first) {
 			t.Error("answered by the dead")
 		}
+	}
+}
+
+// TestFirstProcess runs a launchd as the first process of a name space of process ids. It starts a job, and buries what
+// the job leaves behind.
+func TestFirstProcess(t *testing.T) {
+	if err := exec.Command("unshare", "-pf", "--mount-proc", "true").Run(); err != nil {
+		t.Skip("no name spaces here: ", err)
+	}
+	w := &world{TB: t, dir: t.TempDir()}
+	out := w.dir + "/out"
+	w.file("orphans", `<key>Label</key><string>orphans</string><key>ProgramArguments</key><array><string>/bin/sh</string>
+		<string>-c</string><string>for i in 1 2 3; do (setsid sleep 0.1 &amp;) ; done; echo $$ $PPID; sleep 0.5</string></array>
+		<key>RunAtLoad</key><true/><key>AbandonProcessGroup</key><true/><key>StandardOutPath</key><string>`+out+`</string>`)
+	init := w.startProgram("/usr/bin/unshare", "init", "-pf", "--mount-proc", os.Args[0], w.dir)
+	init.hears("I am 1")
+	w.until("the job runs", func() bool { b, _ := os.ReadFile(out); return strings.HasSuffix(string(b), " 1\n") })
+	init.tell("zombies")
+	for init.hears("") != "0 zombies, 1 processes" {
+		time.Sleep(20 * time.Millisecond)
+		init.tell("zombies")
+	}
+	init.tell("end")
+	init.hears("ended <nil>")
+}
+
+// TestSocketActivation connects to a socket of a job that does not run.
+func TestSocketActivation(t *testing.T) {
+	w := newWorld(t)
+	w.job("socket", "socket", `<key>Sockets</key><dict><key>s</key><dict><key>SockPathName</key><string>`+w.dir+
+		`/s</string></dict></dict><key>ThrottleInterval</key><integer>0</integer>`)
+	pids := map[string]bool{}
+	for range 2 {
+		if e := w.entry("socket"); e.PID != 0 {
+			t.Fatalf("it runs: %+v", e)
+		}
+		c, err := net.Dial("unix", w.dir+"/s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil || pids[string(b)] || len(b) == 0 {
+			t.Errorf("answered by %q, %v", b, err)
+		}
+		pids[string(b)] = true
+		c.Close()
+		w.until("it has ended", func() bool { return w.entry("socket").PID == 0 })
+	}
+	if r := w.entry("socket"); r.Status != 0 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,41 @@ type preparation struct {
 // spawner starts jobs as processes. It implements launchd.Spawner.
 type spawner struct {
 	kernel string // socket
+
+	mu       sync.Mutex
+	starting int // programs whose process id is not known yet
+	waiting  map[int]bool
+}
+
+// waits says that somebody waits for a child, or may: then nobody else must bury it.
+func (s *spawner) waits(pid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[pid] || s.starting > 0
+}
+
+// start starts a program that somebody will wait for until done is called.
+func (s *spawner) start(cmd *exec.Cmd) (done func(), err error) {
+	s.mu.Lock()
+	s.starting++
+	s.mu.Unlock()
+	err = cmd.Start()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starting--
+	if err != nil {
+		return nil, err
+	}
+	pid := cmd.Process.Pid
+	if s.waiting == nil {
+		s.waiting = make(map[int]bool)
+	}
+	s.waiting[pid] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.waiting, pid)
+	}, nil
 }
 
 // process is a process of a job.
@@ -100,11 +136,13 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	done, err := s.start(cmd)
+	if err != nil {
 		return nil, err
 	}
 	go func() {
 		cmd.Wait()
+		done()
 		e := launchd.Exit{Code: cmd.ProcessState.ExitCode()}
 		if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && st.Signaled() {
 			e = launchd.Exit{Signal: st.Signal()}

@@ -58,3 +58,36 @@ func TestCompile(t *testing.T) {
 		}
 	}
 }
+
+// TestRoom: the caller's count says how much room there is with CountInOut alone. Otherwise the arrays have room for as
+// many elements as the type has, whatever the count was before: real programs leave it 0.
+func TestRoom(t *testing.T) {
+	const defs = `subsystem room 100;
+type words_t = array[*:8] of uint32_t;
+type ports_t = array[*:8] of mach_port_t;
+routine fixed(port : mach_port_t; out words : words_t; out ports : ports_t, SameCount);
+routine asked(port : mach_port_t; out given : words_t, CountInOut);
+`
+	i, errs := mig.Compile("room.defs", mig.Options{Read: func(string) ([]byte, error) { return []byte(defs), nil }})
+	if errs.Errors() > 0 {
+		t.Fatal(errs.All[0].String())
+	}
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Name != "roomUser.c" {
+			continue
+		}
+		b := string(f.Data)
+		if strings.Contains(b, "> *wordsCnt") || strings.Contains(b, "< *wordsCnt") || !strings.Contains(b, "*wordsCnt = ") {
+			t.Error("the count that the caller happens to have limits what comes back")
+		}
+		if !strings.Contains(b, "> *givenCnt") {
+			t.Error("CountInOut does not limit what comes back")
+		}
+		return
+	}
+	t.Error("no stubs")
+}

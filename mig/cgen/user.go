@@ -118,16 +118,29 @@ func (g *generator) takeItem(it model.Item, at member) {
 			master = a.SameCount
 		}
 		n := receivedCount(a)
-		g.p("\tmemcpy(%s, %s, (size_t)(%s < *%sCnt ? %s : *%sCnt) * %d);", a.Name, at.address(), n, master.Name, n,
-			master.Name, unit(a.Type))
+		if master.CountInOut {
+			g.p("\tmemcpy(%s, %s, (size_t)(%s < *%sCnt ? %s : *%sCnt) * %d);", a.Name, at.address(), n, master.Name, n,
+				master.Name, unit(a.Type))
+		} else {
+			g.p("\tmemcpy(%s, %s, (size_t)%s * %d);", a.Name, at.address(), n, unit(a.Type))
+		}
 		if g.lastOf(master, a) {
-			g.p("\tif (%s > *%sCnt)\n\t\t_kr = MIG_ARRAY_TOO_LARGE;\n\t*%sCnt = %s;", n, master.Name, master.Name, n)
+			g.takeCount(master, n)
 		}
 	case model.CountItem:
 		if a.Type.OutOfLine {
 			g.p("\t*%sCnt = %s;", a.Name, receivedCount(a))
 		}
 	}
+}
+
+// takeCount tells the caller how many elements there are. Only with CountInOut does the caller say how many fit; else the
+// arrays have room for as many as the type has.
+func (g *generator) takeCount(master *model.Arg, n string) {
+	if master.CountInOut {
+		g.p("\tif (%s > *%sCnt)\n\t\t_kr = MIG_ARRAY_TOO_LARGE;", n, master.Name)
+	}
+	g.p("\t*%sCnt = %s;", master.Name, n)
 }
 
 // lastOf says that a is the last inline argument that shares the count of master; rights come after the data.
@@ -168,9 +181,13 @@ func (g *generator) takeDescriptor(d model.Descriptor) {
 			master = a.SameCount
 		}
 		n := receivedCount(a)
-		g.p("\tfor (unsigned _i = 0; _i < %s && _i < *%sCnt; _i++)\n\t\t%s[_i] = %s[_i].name;", n, master.Name, a.Name, at)
+		room := ""
+		if master.CountInOut {
+			room = fmt.Sprintf(" && _i < *%sCnt", master.Name)
+		}
+		g.p("\tfor (unsigned _i = 0; _i < %s%s; _i++)\n\t\t%s[_i] = %s[_i].name;", n, room, a.Name, at)
 		if g.lastPorts(master, a) {
-			g.p("\tif (%s > *%sCnt)\n\t\t_kr = MIG_ARRAY_TOO_LARGE;\n\t*%sCnt = %s;", n, master.Name, master.Name, n)
+			g.takeCount(master, n)
 		}
 	case d.Kind == model.PortDescriptor:
 		g.p("\tfor (unsigned _i = 0; _i < %d; _i++)\n\t\t((mach_port_t *)%s)[_i] = %s[_i].name;", d.N, a.Name, at)

@@ -63,6 +63,8 @@ func TestCompile(t *testing.T) {
 // many elements as the type has, whatever the count was before: real programs leave it 0.
 func TestRoom(t *testing.T) {
 	const defs = `subsystem room 100;
+type uint32_t = MACH_MSG_TYPE_INTEGER_32;
+type mach_port_t = MACH_MSG_TYPE_COPY_SEND;
 type words_t = array[*:8] of uint32_t;
 type ports_t = array[*:8] of mach_port_t;
 routine fixed(port : mach_port_t; out words : words_t; out ports : ports_t, SameCount);

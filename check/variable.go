@@ -96,8 +96,8 @@ func (x *explorer) storing(fn uint64, asked map[uint64]bool) *quest {
 
 // initial is what the file has for a variable.
 func (x *explorer) initial(addr uint64) flow.Value {
-	if p, ok := x.img.Pointer(addr); ok && !p.Bare {
-		return flow.Address(p.Target, p.Import)
+	if target, symbol, ok := x.view.Pointer(addr); ok {
+		return flow.Address(target, symbol)
 	}
 	b := x.img.Bytes(addr, 8)
 	if b == nil {

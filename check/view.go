@@ -12,8 +12,15 @@ func (v view) Bytes(addr uint64, n int) []byte { return v.img.Bytes(addr, n) }
 
 func (v view) ReadOnly(addr uint64) bool { return v.img.ReadOnly(addr) }
 
+// farBase is where programs lie at the lowest. Without chained fixups nothing but the rebase opcodes, which are not read,
+// tells a pointer from a number; up there no number looks like an address of the image by chance.
+const farBase = 1 << 32
+
 func (v view) Pointer(slot uint64) (target uint64, symbol string, ok bool) {
 	p, ok := v.img.Pointer(slot)
+	if ok && p.Bare && slot%8 == 0 && v.img.Base() >= farBase && v.img.SectionAt(p.Target) != nil {
+		return p.Target, "", true
+	}
 	if !ok || p.Bare || p.Import != "" && p.Addend != 0 {
 		return 0, "", false
 	}

@@ -267,6 +267,9 @@ func (c *context) markLive(g *graph) {
 					_, want = c.m.Want(s)
 					_, back := callbacks[s]
 					want = want || back && c.m.Into != nil || s == nameDlsym
+					if r, ok := c.reloc(in); ok && r.Defined {
+						want = want || c.m.Limits.Callees > 0
+					}
 				} else if c.leaves(in) || in.Flow == op.Call {
 					want = c.m.Limits.Callees > 0 // it may call through a pointer that is handed to it
 				}

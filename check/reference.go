@@ -126,9 +126,18 @@ func formsAddress(img *macho.Image, at uint64) bool {
 	return binary.LittleEndian.Uint32(b)&0xff800000 == 0x91000000 // add
 }
 
-// referByCode scans the code of a linked image.
+// referByCode scans the code of a linked image. Functions and variables lie apart, and a scan rules out most of the code
+// by the range that its targets span: each gets a scan of its own.
 func referByCode(img *macho.Image, code, data []uint64, out map[uint64]*references) {
-	targets := flow.Targets{Code: code, Data: slices.Concat(code, data)}
+	if len(code) > 0 {
+		referByScan(img, flow.Targets{Code: code, Data: code}, out)
+	}
+	if len(data) > 0 {
+		referByScan(img, flow.Targets{Data: data}, out)
+	}
+}
+
+func referByScan(img *macho.Image, targets flow.Targets, out map[uint64]*references) {
 	set := flow.NewRange(targets.Data)
 	scan := arm64.Scan
 	if img.CPU == macho.CPUAMD64 {

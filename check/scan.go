@@ -60,24 +60,39 @@ func scanImage(img *macho.Image) []hit {
 	return j.hits()
 }
 
-// looksUp tells whether a function of the catalog is named in the image's strings, so that it may be looked up at run
-// time.
+// looksUp tells whether one of the image's strings is the name of a function of the catalog, so that it may be looked
+// up at run time.
 func looksUp(img *macho.Image) bool {
 	for i := range img.Sections {
 		s := &img.Sections[i]
 		if s.Type() != macho.CStrings {
 			continue
 		}
-		for _, part := range [][]byte{[]byte("exception_ports"), []byte("_set_state"), []byte("hardened_exception"),
-			[]byte("exception_raise"),
-			[]byte("mach_port_"), []byte("mach_msg")} {
-			if bytes.Contains(s.Data(), part) {
-				return true
+		data := s.Data()
+		for _, part := range catalogParts {
+			for at := 0; ; {
+				n := bytes.Index(data[at:], part)
+				if n < 0 {
+					break
+				}
+				at += n
+				begin, end := bytes.LastIndexByte(data[:at], 0)+1, bytes.IndexByte(data[at:], 0)
+				if end < 0 {
+					break
+				}
+				if _, ok := catalog[string(data[begin:at+end])]; ok {
+					return true
+				}
+				at += end
 			}
 		}
 	}
 	return false
 }
+
+// catalogParts are such that each name of the catalog has one of them in it.
+var catalogParts = [][]byte{[]byte("exception_ports"), []byte("exceptionports"), []byte("_set_state"),
+	[]byte("hardened_exception"), []byte("exception_raise"), []byte("mach_port_"), []byte("mach_msg")}
 
 // nameDlsym is the function that finds others by name.
 const nameDlsym = "_dlsym"

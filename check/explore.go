@@ -22,7 +22,8 @@ const (
 	maxOpsBig  = 1 << 17
 	bigCode    = 4 << 20 // bytes of code
 	maxCallees = 1 << 17
-	callerOps  = 1 << 16 // on one caller
+	// On one caller, or one function that stores in a variable; a quarter of it in large images.
+	callerOps = 1 << 16
 	// Of the code of an image so many bytes are scanned for callers and uses of variables: large programs are scanned
 	// a few times, small ones as often as it takes.
 	maxScanned = 128 << 20
@@ -66,6 +67,13 @@ type question struct {
 	limit  int // of operations; 0: that of the engine
 }
 
+func (x *explorer) callerOps() int {
+	if x.code > bigCode {
+		return callerOps / 4
+	}
+	return callerOps
+}
+
 // reaching asks which calls of a function reach another, whoever calls it.
 type reaching struct {
 	fn, target uint64
@@ -81,7 +89,7 @@ func (x *explorer) reaches(fn, target uint64, d depth) []flow.Reach {
 		if x.reaching == nil {
 			x.reaching = map[reaching][]flow.Reach{}
 		}
-		r = x.analyze(fn, nil, question{into: map[uint64]bool{target: true}, limit: callerOps}, d).Reached
+		r = x.analyze(fn, nil, question{into: map[uint64]bool{target: true}, limit: x.callerOps()}, d).Reached
 		x.reaching[k] = r
 	}
 	return r
@@ -337,7 +345,7 @@ func (x *explorer) follow(q *quest, w way, entry *flow.Entry, d depth) (flow.Res
 			reached = x.reaches(w.functions[i], w.functions[i+1], d)
 		} else {
 			reached = x.analyze(w.functions[i], entry, question{into: map[uint64]bool{w.functions[i+1]: true},
-				limit: callerOps}, d).Reached
+				limit: x.callerOps()}, d).Reached
 		}
 		at := slices.IndexFunc(reached, func(r flow.Reach) bool { return r.Site == w.sites[i] })
 		if at < 0 {

@@ -67,7 +67,7 @@ func (x *explorer) storing(fn uint64, asked map[uint64]bool) *quest {
 		v.value = v.value.Union(s.Value.Closed())
 	}
 	open := map[uint64]bool{} // sites that callers may tell more of
-	q := &quest{fn: fn, ask: question{stores: asked, limit: callerOps}}
+	q := &quest{fn: fn, ask: question{stores: asked, limit: x.callerOps()}}
 	q.unsure = func(r flow.Result) bool {
 		return slices.ContainsFunc(r.Stores, func(s flow.Store) bool { return !s.Value.Complete() || calledHere(s.Value) })
 	}

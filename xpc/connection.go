@@ -749,6 +749,9 @@ func (c *Connection) run(l *link) {
 		if kr == mach.RcvInterrupted {
 			continue
 		}
+		if spoiled(kr) {
+			c.p.discardRights(parse(th.buf))
+		}
 		if kr != 0 {
 			break
 		}

@@ -111,6 +111,9 @@ func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
 			return nil, ctx.Err()
 		case kr == mach.RcvInterrupted:
 			continue
+		case spoiled(kr):
+			l.p.discardRights(parse(th.buf))
+			continue
 		case kr != 0:
 			return nil, fmt.Errorf("xpc: listener %s: %w", l.name, kr)
 		}

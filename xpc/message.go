@@ -209,6 +209,10 @@ func parse(b []byte) *incoming {
 	m := &incoming{}
 	m.header.Decode(b)
 	size := min(int(m.header.Size), len(b))
+	if size < mach.HeaderSize {
+		m.header = mach.Header{}
+		return m // nothing came
+	}
 	at := mach.HeaderSize
 	if m.header.Bits&mach.BitsComplex != 0 && size >= headSize {
 		n := int(binary.LittleEndian.Uint32(b[at:]))

@@ -187,6 +187,7 @@ const trailerAudit = mach.Option(mach.TrailerAudit << 24)
 func (c *caller) receive(port mach.Name, o mach.Option, timeout uint32) (*incoming, mach.KernReturn) {
 	call := Call{Options: mach.RcvMsg | mach.RcvLarge | trailerAudit | o, Receive: port, Timeout: timeout}
 	for {
+		clear(c.buf[:mach.HeaderSize]) // of the message before
 		call.Buffer = c.buf
 		kr := c.Msg2(&call)
 		if kr != mach.RcvTooLarge {
@@ -203,6 +204,13 @@ func (c *caller) grow() {
 	c.buf = make([]byte, int(min(h.Size, mach.MaxBodySize))+mach.MaxTrailerSize+8)
 }
 
+// spoiled says that a message was received of which something could not be given to the task: there was no room for
+// its rights or its memory. What could be given is in the buffer.
+func spoiled(kr mach.KernReturn) bool {
+	kr &^= mach.MsgMask
+	return kr == mach.RcvBodyError || kr == mach.RcvHeaderError
+}
+
 func (c *caller) received(kr mach.KernReturn) (*incoming, mach.KernReturn) {
 	if kr != 0 {
 		return nil, kr
@@ -215,6 +223,7 @@ func (c *caller) answerAndReceive(p *Process, out *outgoing, port mach.Name) (*i
 	if out == nil {
 		return c.receive(port, 0, 0)
 	}
+	clear(c.buf[:mach.HeaderSize])
 	kr := c.Msg2(&Call{Options: sendOptions | mach.RcvMsg | mach.RcvLarge | trailerAudit, Send: out.bytes, Receive: port,
 		Buffer: c.buf})
 	if sending(kr) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis.dev/launchd"
 	"portcullis.dev/xpc"
@@ -123,6 +124,44 @@ func TestRealUser(t *testing.T) {
 	controller.hears("1: operation not permitted")
 	controller = w.startProgram(program, "controller", w.dir+"/control")
 	controller.hears("0: ")
+}
+
+// TestTooMuchMemory sends a service more pieces of memory than a process can be given with one message, to its service
+// port and over a connection. Others go on being served.
+func TestTooMuchMemory(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", echoService)
+	friend := w.start("client")
+	friend.tell("hello")
+	first := friend.hears("ok ")
+	p, task := w.client(1 << 23)
+	defer task.Terminate()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	many := make(xpc.Array, 60)
+	for i := range many {
+		many[i] = xpc.Data(make([]byte, xpc.LargeData+1))
+	}
+	port, err := p.LookUp(ctx, echoName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Pipe(ctx, port, 0, dict("a", many)); !errors.Is(err, xpc.ErrInterrupted) {
+		t.Errorf("to the service port: %v", err)
+	}
+	c := p.Connect(echoName)
+	c.Activate(nil)
+	if _, err := c.Call(ctx, dict("a", many)); !errors.Is(err, xpc.ErrInterrupted) {
+		t.Errorf("over a connection: %v", err)
+	}
+	c.Cancel()
+	friend.tell("hello")
+	if pid := friend.hears("ok "); pid != first {
+		t.Errorf("answered by %s, before by %s", pid, first)
+	}
+	late := w.start("client")
+	late.tell("hello")
+	late.hears("ok ")
 }
 
 // TestRealEntitlement wants an entitlement, which a file beside the program gives; but not one that others can write.

@@ -69,11 +69,21 @@ func (s *bootstrapServer) run() {
 			return
 		default:
 			s.d.log("bootstrap port: %v", kr)
-			return
+			if kr &^= mach.MsgMask; kr != mach.RcvBodyError && kr != mach.RcvHeaderError {
+				return
+			}
+			s.refuse(buf)
 		}
 		if len(buf) > 1<<20 {
 			buf = make([]byte, 4096)
 		}
+	}
+}
+
+// refuse gives up what came with a message that did not come whole.
+func (s *bootstrapServer) refuse(b []byte) {
+	if m, err := rpc.Decode(b, arena{s.d.task}); err == nil {
+		rpc.Refuse(destroyer{s}, m)
 	}
 }
 

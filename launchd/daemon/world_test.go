@@ -96,6 +96,9 @@ func newWorld(t testing.TB) *world {
 		}
 		if t.Failed() {
 			t.Logf("log:\n%s", strings.Join(w.log, "\n"))
+			if b, _ := os.ReadFile(w.dir + "/echo.err"); len(b) > 0 {
+				t.Logf("the service says:\n%.3000s", b)
+			}
 		}
 	})
 	return w

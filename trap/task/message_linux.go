@@ -78,6 +78,9 @@ func (th *Thread) msg(ctx context.Context, m *Message, a Args) (*Message, mach.K
 			*m = *back
 		}
 	}
+	if spoiled := kr &^ mach.MsgMask; spoiled == mach.RcvBodyError {
+		th.refuse()
+	}
 	if kr != 0 || a.Options&mach.RcvMsg == 0 {
 		return nil, kr, nil
 	}
@@ -90,6 +93,17 @@ func (th *Thread) msg(ctx context.Context, m *Message, a Args) (*Message, mach.K
 		return nil, 0, err
 	}
 	return got, 0, nil
+}
+
+// refuse gives up what came with a message that did not come whole.
+func (th *Thread) refuse() {
+	b, err := th.received()
+	if err != nil {
+		return
+	}
+	if m, err := rpc.Decode(b, incoming{th}); err == nil {
+		rpc.Refuse(Caller{th, mach.SendMQCall}, m)
+	}
 }
 
 // size returns the size of a message as bytes.

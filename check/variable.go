@@ -32,14 +32,24 @@ func (x *explorer) learn(addrs []uint64) bool {
 	for _, a := range addrs {
 		x.vars[a] = &variable{}
 	}
-	if len(addrs) == 0 || !x.refer(nil, addrs) {
+	around := map[uint64][]uint64{}
+	places := slices.Clone(addrs)
+	for _, a := range addrs {
+		around[a] = x.before(a)
+		places = append(places, around[a]...)
+	}
+	if len(addrs) == 0 || !x.refer(nil, places) {
 		return false
 	}
 	asked := map[uint64]bool{}
 	for _, a := range addrs {
 		asked[a] = true
 		x.vars[a].value = x.initial(a)
-		if x.refs[a].taken || x.exported[a] {
+		open := x.refs[a].taken || x.exported[a]
+		for _, b := range around[a] {
+			open = open || x.refs[b].taken || x.exported[b]
+		}
+		if open {
 			x.vars[a].value = x.vars[a].value.Union(flow.Unknown("a variable whose address goes elsewhere"))
 		}
 	}
@@ -58,6 +68,27 @@ func (x *explorer) learn(addrs []uint64) bool {
 		x.vars[a].known = true
 	}
 	return true
+}
+
+// maxStruct is how many bytes before a variable the struct or array may begin that it is part of, where no symbol tells.
+const maxStruct = 256
+
+// before lists the places before a variable whose address, if code takes it, may be used to reach the variable: the
+// start of the struct or array that it is part of, and what lies between.
+func (x *explorer) before(addr uint64) []uint64 {
+	s := x.img.SectionAt(addr)
+	if s == nil {
+		return nil
+	}
+	low := max(s.Addr, addr-min(addr, maxStruct))
+	if _, start, ok := x.img.SymbolName(addr); ok && start >= s.Addr && start <= addr {
+		low = max(low, start)
+	}
+	var out []uint64
+	for a := addr - 4; a >= low && a < addr; a -= 4 {
+		out = append(out, a)
+	}
+	return out
 }
 
 // storing is the quest for what a function stores in variables.

@@ -733,7 +733,11 @@ func (c *Connection) makePorts(th Thread, to mach.Name) (*link, mach.KernReturn)
 func (c *Connection) run(l *link) {
 	th, err := c.p.borrow()
 	if err != nil {
-		c.end(err)
+		c.mu.Lock()
+		l.reading = false
+		c.mu.Unlock()
+		c.end(fmt.Errorf("%w: %w", ErrInvalid, err))
+		c.finish(l)
 		return
 	}
 	w := th.watch(context.Background())

@@ -33,6 +33,7 @@
 //	Connection.sending    one message after the other; held while the kernel takes it
 //	  Connection.linking  one check-in at a time
 //	    Connection.mu     everything else of a connection
+//	Process.reserve       the thread that is kept back; held while it makes a call
 //	Process.mu            threads that are idle
 //
 // Nothing is locked while a handler runs or a call waits for its answer.

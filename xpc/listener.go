@@ -15,6 +15,7 @@ type Listener struct {
 	port mach.Name
 
 	accepts sync.WaitGroup // calls of Accept that use the port
+	spare   *caller        // kept for the next Accept, so that clients cannot take the last thread
 
 	mu          sync.Mutex
 	requirement Requirement
@@ -78,11 +79,11 @@ func (l *Listener) Require(r Requirement) {
 
 // Accept waits for a client and returns the connection to it, which must be activated or cancelled.
 func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
-	th, err := l.p.borrow()
+	th, err := l.thread()
 	if err != nil {
 		return nil, err
 	}
-	defer l.p.giveBack(th)
+	defer l.keep(th)
 	w := th.watch(ctx)
 	defer w.end()
 	l.mu.Lock()
@@ -120,6 +121,28 @@ func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
 		if c := l.admit(th, in); c != nil {
 			return c, nil
 		}
+	}
+}
+
+func (l *Listener) thread() (*caller, error) {
+	l.mu.Lock()
+	th := l.spare
+	l.spare = nil
+	l.mu.Unlock()
+	if th != nil {
+		return th, nil
+	}
+	return l.p.borrow()
+}
+
+func (l *Listener) keep(th *caller) {
+	l.mu.Lock()
+	if l.spare == nil && !l.closed {
+		l.spare, th = th, nil
+	}
+	l.mu.Unlock()
+	if th != nil {
+		l.p.giveBack(th)
 	}
 }
 
@@ -173,10 +196,15 @@ func (l *Listener) Close() {
 		return
 	}
 	l.closed = true
+	spare := l.spare
+	l.spare = nil
 	for w := range l.pending {
 		w.abort()
 	}
 	l.mu.Unlock()
+	if spare != nil {
+		l.p.giveBack(spare)
+	}
 	l.accepts.Wait()
 	l.p.calls(func(th Thread) {
 		if l.guard != 0 {

@@ -18,6 +18,11 @@ type Process struct {
 	mu     sync.Mutex
 	idle   []*caller
 	closed bool
+
+	// A task has only so many threads. One is kept back for calls that do not wait, which give rights up above all: so a
+	// process that cannot serve can still refuse.
+	reserve sync.Mutex
+	spare   *caller
 }
 
 // NewProcess returns XPC in a task.
@@ -34,6 +39,12 @@ func (p *Process) Close() {
 	p.mu.Unlock()
 	for _, c := range idle {
 		c.close()
+	}
+	p.reserve.Lock()
+	defer p.reserve.Unlock()
+	if p.spare != nil {
+		p.spare.close()
+		p.spare = nil
 	}
 }
 
@@ -64,6 +75,13 @@ func (p *Process) borrow() (*caller, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
+	p.reserve.Lock()
+	if p.spare == nil {
+		if th, err := p.task.NewThread(); err == nil {
+			p.spare = &caller{Thread: th, buf: make([]byte, firstBuffer)}
+		}
+	}
+	p.reserve.Unlock()
 	th, err := p.task.NewThread()
 	if err != nil {
 		return nil, fmt.Errorf("xpc: %w", err)
@@ -96,11 +114,23 @@ func (c *caller) close() {
 }
 
 // calls makes some calls that do not wait.
-func (p *Process) calls(f func(Thread)) {
-	if c, err := p.borrow(); err == nil {
+func (p *Process) calls(f func(Thread)) { p.quickly(func(c *caller) { f(c) }) }
+
+// quickly lends a thread for calls that do not wait, the one that is kept back if there is no other.
+func (p *Process) quickly(f func(*caller)) error {
+	c, err := p.borrow()
+	if err == nil {
+		defer p.giveBack(c)
 		f(c)
-		p.giveBack(c)
+		return nil
 	}
+	p.reserve.Lock()
+	defer p.reserve.Unlock()
+	if p.spare == nil {
+		return err
+	}
+	f(p.spare)
+	return nil
 }
 
 // replyPort returns the special reply port of the thread.

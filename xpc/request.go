@@ -116,12 +116,7 @@ func (m *Message) atEnd(buf []byte) *outgoing {
 // Reply answers the message, once. A sender that is gone or waits no longer is no error.
 func (m *Message) Reply(d *Dictionary) error {
 	p := m.p
-	th, err := p.borrow()
-	if err != nil {
-		return err
-	}
-	defer p.giveBack(th)
-	out, err := p.build(th.out, d, idReply)
+	out, err := p.build(nil, d, idReply)
 	if err != nil {
 		return err
 	}
@@ -131,18 +126,20 @@ func (m *Message) Reply(d *Dictionary) error {
 		return fmt.Errorf("xpc: the message wants no answer, or has one")
 	}
 	defer p.active.Add(-1)
-	th.out = out.bytes
 	out.address(n, mach.MoveSendOnce, 0)
-	kr := th.Msg2(&Call{Options: sendOptions, Send: out.bytes})
-	switch kr {
-	case 0:
-		out.sent()
-	case mach.SendInvalidDest:
-		p.failed(out, kr)
-		th.Deallocate(n) // a dead name
-	default:
-		p.failed(out, kr)
-		return fmt.Errorf("xpc: answer: %w", kr)
+	var kr mach.KernReturn
+	if err := p.quickly(func(th *caller) { kr = th.Msg2(&Call{Options: sendOptions, Send: out.bytes}) }); err != nil {
+		p.discard(out)
+		return err
 	}
-	return nil
+	if kr == 0 {
+		out.sent()
+		return nil
+	}
+	p.failed(out, kr)
+	if kr == mach.SendInvalidDest {
+		p.calls(func(th Thread) { th.Deallocate(n) }) // a dead name
+		return nil
+	}
+	return fmt.Errorf("xpc: answer: %w", kr)
 }

@@ -164,6 +164,44 @@ func TestTooMuchMemory(t *testing.T) {
 	late.hears("ok ")
 }
 
+// TestManyConnections makes more connections to a service than a process can have threads. Those that are refused are
+// told so, those that there are work, and when the greedy client is gone there is room again.
+func TestManyConnections(t *testing.T) {
+	w := newWorld(t)
+	w.job("echo", "echo", echoService)
+	friend := w.start("client")
+	friend.tell("hello")
+	first := friend.hears("ok ")
+	p, task := w.client(1 << 23)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	served := 0
+	for range 1200 {
+		c := p.Connect(echoName)
+		c.Activate(nil)
+		_, err := c.Call(ctx, dict())
+		switch {
+		case err == nil:
+			served++
+		case !errors.Is(err, xpc.ErrInterrupted):
+			t.Fatal(err)
+		}
+	}
+	if served < 500 || served == 1200 {
+		t.Errorf("%d connections", served)
+	}
+	friend.tell("hello")
+	if pid := friend.hears("ok "); pid != first {
+		t.Errorf("answered by %s, before by %s", pid, first)
+	}
+	task.Terminate()
+	late := w.start("client")
+	w.until("there is room again", func() bool {
+		late.tell("hello")
+		return strings.HasPrefix(late.hears(""), "ok ")
+	})
+}
+
 // TestRealEntitlement wants an entitlement, which a file beside the program gives; but not one that others can write.
 func TestRealEntitlement(t *testing.T) {
 	w := newWorld(t)

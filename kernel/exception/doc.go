@@ -8,7 +8,7 @@
 // says; the thread waits for the answer. What the handler can do wrong, and what becomes of it:
 //
 //	it dies, or gives up the right to answer   the next handler is asked
-//	its port is dead                           the next handler is asked
+//	its port is dead, or dies with the message the next handler is asked
 //	it answers with an error                   the next handler is asked
 //	it answers with anything else than what
 //	was asked for: id, size, NDR, rights,

@@ -248,7 +248,8 @@ func TestRealSquatter(t *testing.T) {
 	w.job("other", "squatter", "<key>RunAtLoad</key><true/>")
 	w.until("the other job has tried", func() bool {
 		b, _ := os.ReadFile(w.dir + "/other.out")
-		return strings.Contains(string(b), echoName+": xpc: "+echoName+": ")
+		return strings.Contains(string(b), echoName+": xpc: "+echoName+": ") &&
+			strings.Contains(string(b), "com.example.free: <nil>")
 	})
 	if c := w.core.Counts(); c.Services != 2 { // a job may use a name that nobody has
 		t.Errorf("%+v", c)

@@ -36,8 +36,9 @@ type explorer struct {
 	exported map[uint64]bool
 	refs     map[uint64]*references
 	vars     map[uint64]*variable
-	ops      int // left
-	deepOps  int // left for following callees: they shall not use up what callers need
+	ops      int                 // left
+	loads    map[uint64][]uint64 // variables that a function was seen to read
+	deepOps  int                 // left for following callees: they shall not use up what callers need
 	reaching map[reaching][]flow.Reach
 	scanned  int
 	code     int // bytes of code
@@ -46,7 +47,7 @@ type explorer struct {
 func newExplorer(img *macho.Image) *explorer {
 	isa, _ := isaOf(img)
 	x := &explorer{img: img, isa: isa, view: view{img}, refs: map[uint64]*references{}, vars: map[uint64]*variable{},
-		ops: maxOps}
+		loads: map[uint64][]uint64{}, ops: maxOps}
 	for _, s := range img.CodeSections() {
 		x.code += int(s.Size)
 	}
@@ -113,6 +114,9 @@ const (
 
 func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth) flow.Result {
 	r := x.look(start, entry, q, d)
+	if len(r.Loads) > 0 {
+		x.loads[start] = r.Loads
+	}
 	if d == deep {
 		x.deepOps -= r.Ops
 	} else {
@@ -323,6 +327,16 @@ func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
 	r, ok := x.follow(q, w, w.entry, shallow)
 	if vars := q.variables(r); len(vars) > 0 && x.learn(vars) {
 		r, ok = x.follow(q, w, nil, shallow) // from its start, where the variables may be read
+	}
+	if ok && q.unsure(r) && x.code <= bigCode {
+		// Something may have been computed from a variable.
+		var read []uint64
+		for _, fn := range w.functions {
+			read = append(read, x.loads[fn]...)
+		}
+		if len(read) > 0 && x.learn(read) {
+			r, ok = x.follow(q, w, nil, shallow)
+		}
 	}
 	if !ok || !q.unsure(r) || x.spent(deep) {
 		return r, ok

@@ -34,6 +34,7 @@ type context struct {
 	within      *callees
 	reached     []Reach
 	stores      []Store
+	loads       []uint64
 	chain       []uint64 // of a callee: the calls that led to it
 	calls       map[uint64]*Call
 	taken       map[uint64]string
@@ -104,7 +105,8 @@ func (c *context) run() {
 }
 
 func (c *context) result() Result {
-	r := Result{Problem: c.problem, Ops: c.ops + c.within.spent, Reached: c.reached, Stores: c.stores}
+	r := Result{Problem: c.problem, Ops: c.ops + c.within.spent, Reached: c.reached, Stores: c.stores,
+		Loads: c.loads}
 	if c.g != nil {
 		r.Insts = len(c.g.insts)
 		if c.problem != "" {

@@ -111,6 +111,8 @@ type Result struct {
 	// the address of a wanted symbol is stored.
 	Reached []Reach
 	Stores  []Store
+	// Loads lists variables of the image that the function reads, of which nothing is known; not all where it reads many.
+	Loads []uint64
 	// Problem says why the function could not be followed completely; empty where it was. Values are unknown then
 	// (with this reason) wherever that makes a difference.
 	Problem string

@@ -88,6 +88,16 @@ func (c *context) load(s *state, p *val, size uint8, signed bool, width uint8, s
 	return cut(sum, width, false, site, how), 0
 }
 
+// maxLoads is the number of variables that are listed.
+const maxLoads = 32
+
+// loaded notes that a variable of the image is loaded.
+func (c *context) loaded(addr uint64) {
+	if c.emitting && len(c.loads) < maxLoads && !c.img.ReadOnly(addr) && !slices.Contains(c.loads, addr) {
+		c.loads = append(c.loads, addr)
+	}
+}
+
 func (r *rest) why() string {
 	if len(r.reasons) == 0 || r.reasons[0].text == "" {
 		return "an unknown address"
@@ -140,6 +150,7 @@ func (c *context) loadAt(s *state, a *atom, size uint8, signed bool, site uint64
 				return cut(v.val(), 8*size, signed, site, how)
 			}
 		}
+		c.loaded(a.c)
 		if size == 8 {
 			if t, sym, ok := c.img.Pointer(a.c); ok {
 				if !c.img.ReadOnly(a.c) && sym == "" {

@@ -135,7 +135,14 @@ func (s *bootstrapServer) answer(b []byte) {
 		kr := s.th.IPC.Msg2(&ipc.Args{Options: mach.SendMsg | mach.SendMQCall | mach.SendTimeout, Send: out})
 		restrict.Of(s.th.IPC).Return(kr)
 		if kr == mach.SendInvalidDest {
+			// Whoever asked is gone, and nothing has left this task: neither the right to answer, nor the receive right of
+			// a service.
 			d.Destroy(rep.Dest, rep.DestDisposition)
+			for i := range rep.Items {
+				if rep.Items[i].Disposition == mach.MoveReceive {
+					core.Returned(rep.Items[i].Port)
+				}
+			}
 		}
 	}
 }

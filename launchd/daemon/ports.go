@@ -23,7 +23,8 @@ type ports struct {
 	p     *xpc.Process
 	th    *object.Thread // watches the set
 	calls *object.Thread
-	mu    sync.Mutex // for calls
+	mu    sync.Mutex // for calls, armed
+	armed map[mach.Name]bool
 	set   mach.Name
 	home  mach.Name // receives what comes home; immovable, as the kernel wants it
 	homes *object.Thread
@@ -37,7 +38,7 @@ type events interface {
 }
 
 func newPorts(t *local.Task, p *xpc.Process) (*ports, error) {
-	s := &ports{task: t, p: p}
+	s := &ports{task: t, p: p, armed: make(map[mach.Name]bool)}
 	for _, th := range []**object.Thread{&s.th, &s.calls, &s.homes} {
 		var kr mach.KernReturn
 		if *th, kr = t.Task.NewThread(object.PThread, nil, nil); kr != 0 {
@@ -95,6 +96,9 @@ func (s *ports) receiveHome(e events) {
 		var d mach.Descriptor
 		if h.ID == mach.NotifyPortDestroyed && h.Bits&mach.BitsComplex != 0 &&
 			d.Decode(buf[mach.HeaderSize+mach.BodySize:]) != 0 && d.Disposition == mach.MoveReceive && d.Name.Valid() {
+			s.mu.Lock()
+			delete(s.armed, d.Name)
+			s.mu.Unlock()
 			e.Returned(d.Name)
 		}
 	}
@@ -124,10 +128,15 @@ func (s *ports) Create(service string) (name mach.Name, err error) {
 	return name, kr.Err()
 }
 
-// Arm implements launchd.Ports.
+// Arm implements launchd.Ports. A request that was made before still stands if the right never left; the kernel takes no
+// second one.
 func (s *ports) Arm(name mach.Name) error {
 	return s.call(func(t *ipc.Thread) mach.KernReturn {
+		if s.armed[name] {
+			return 0
+		}
 		_, kr := s.task.Space.RequestNotification(t, name, mach.NotifyPortDestroyed, 0, s.home, mach.MakeSendOnce)
+		s.armed[name] = kr == 0
 		return kr
 	}).Err()
 }
@@ -148,6 +157,7 @@ func (s *ports) Drain(name mach.Name, n int) { s.p.Drain(name, n) }
 // Destroy implements launchd.Ports.
 func (s *ports) Destroy(name mach.Name) {
 	s.call(func(t *ipc.Thread) mach.KernReturn {
+		delete(s.armed, name)
 		rights, kr := s.task.Space.Type(t, name)
 		if kr == 0 && rights&mach.TypeReceive != 0 {
 			kr = s.task.Space.ModRefs(t, name, mach.RightReceive, -1)

@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"portcullis.dev/launchd"
+	"portcullis.dev/mach"
+	"portcullis.dev/mig/rpc"
+	"portcullis.dev/trap/task"
 	"portcullis.dev/xpc"
 	"portcullis.dev/xpc/attached"
 )
@@ -65,6 +68,28 @@ func init() {
 				m.Reply(m.Dictionary.Set("pid", xpc.Int64(os.Getpid())))
 			}})
 		})
+	}
+	// hasty asks for its port and does not wait for the answer, as long as there is a file; then it is echo.
+	roles["hasty"] = func(ctx context.Context, say func(string, ...any)) error {
+		if _, err := os.Stat(os.Getenv("HASTY")); err != nil {
+			return roles["echo"](ctx, say)
+		}
+		t, err := task.Join(ctx)
+		if err != nil {
+			return err
+		}
+		th, err := t.NewThread()
+		if err != nil {
+			return err
+		}
+		bp, _ := th.BootstrapPort()
+		w := rpc.NewWriter(200)
+		w.String(echoName, 128)
+		w.Uint64(0)
+		m := &task.Message{ID: 402, Dest: bp, DestDisposition: mach.CopySend, Reply: mach.DeadName, ReplyDisposition: mach.CopySend, // so the answer fails
+			Body: w.B}
+		_, err = th.Msg(ctx, m, task.Args{Options: mach.SendMsg | mach.SendMQCall})
+		return err
 	}
 	// socket answers one connection to the socket it was given, and ends.
 	roles["socket"] = func(context.Context, func(string, ...any)) error {
@@ -245,4 +270,26 @@ func TestSocketActivation(t *testing.T) {
 	if r := w.entry("socket"); r.Status != 0 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestHasty lets programs ask for a service's port and be gone before they have it. The port is not lost.
+func TestHasty(t *testing.T) {
+	w := newWorld(t)
+	flag := w.dir + "/hasty"
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.job("echo", "", echoService+"<key>EnvironmentVariables</key><dict><key>"+roleVariable+
+		"</key><string>hasty</string><key>HASTY</key><string>"+flag+"</string></dict>")
+	for range 5 {
+		w.core.Kickstart(launchd.SystemDomain, "echo", launchd.LeaveRunning)
+		w.until("it is gone", func() bool { return w.entry("echo").PID == 0 })
+		if e := w.entry("echo"); e.Status != 0 {
+			t.Fatalf("%+v", e)
+		}
+	}
+	os.Remove(flag)
+	c := w.start("client")
+	c.tell("hello")
+	c.hears("ok ")
 }

@@ -22,7 +22,7 @@ const (
 	maxOpsBig  = 1 << 17
 	bigCode    = 4 << 20 // bytes of code
 	maxCallees = 1 << 17
-	// On one caller, or one function that stores in a variable; a quarter of it in large images.
+	// On one caller, or one function that stores in a variable; an eighth of it in large images.
 	callerOps = 1 << 16
 	// Of the code of an image so many bytes are scanned for callers and uses of variables: large programs are scanned
 	// a few times, small ones as often as it takes.
@@ -70,7 +70,7 @@ type question struct {
 
 func (x *explorer) callerOps() int {
 	if x.code > bigCode {
-		return callerOps / 4
+		return callerOps / 8
 	}
 	return callerOps
 }

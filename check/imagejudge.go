@@ -106,7 +106,7 @@ func (j *imageJudge) runPlaced() {
 	x.explore(quests)
 }
 
-// Operations that a function is worth for calls of little weight, in a small image; a quarter of it in a large one.
+// Operations that a function is worth for calls of little weight, in a small image; an eighth of it in a large one.
 const (
 	boundedOps = 1 << 16
 	localOps   = 1 << 14
@@ -127,7 +127,7 @@ func (j *imageJudge) limit(sites []uint64) int {
 		}
 	}
 	if j.explore.code > bigCode {
-		limit /= 4
+		limit /= 8
 	}
 	return limit
 }

@@ -55,31 +55,6 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestCompile compiles every program against the SDK, with all warnings.
-func TestCompile(t *testing.T) {
-	include := filepath.Join("..", "..", "sdk", "include")
-	if _, err := os.Stat(filepath.Join(include, "mach", "mach.h")); err != nil {
-		t.Skip("SKIPPED: the SDK is not there")
-	}
-	for _, cc := range []string{"cc", "clang-19"} {
-		path, err := exec.LookPath(cc)
-		if err != nil {
-			if os.Getenv("REQUIRE_TOOLCHAIN") != "" {
-				t.Errorf("%s is required: %v", cc, err)
-			}
-			t.Logf("SKIPPED: %s is not installed", cc)
-			continue
-		}
-		for _, s := range samples(t, page) {
-			cmd := exec.Command(path, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include, "-xc", "-")
-			cmd.Stdin = strings.NewReader(s.source)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %s (old: %q): %v\n%s", cc, s.name, s.old, err, out)
-			}
-		}
-	}
-}
-
 // TestVerdicts builds every program for macOS: check finds in the old ones what they are said to violate, and nothing in
 // the secure ones.
 func TestVerdicts(t *testing.T) {

@@ -340,8 +340,8 @@ func (j *Job) readSockets(d *dictionary) {
 			in := d.r.in(v, fmt.Sprintf("Sockets.%s[%d].", name, i))
 			s := Socket{Name: name, Type: in.choice("SockType", "stream", "stream", "dgram", "seqpacket"),
 				Passive: in.flag("SockPassive", true), Family: in.text("SockFamily"), Protocol: in.text("SockProtocol"),
-				Node: in.text("SockNodeName"), Path: in.text("SockPathName"), PathMode: uint32(in.number("SockPathMode", 0, 0, 0o777)),
-				Env: in.text("SecureSocketWithKey")}
+				Node: in.text("SockNodeName"), Path: in.text("SockPathName"),
+				PathMode: uint32(in.number("SockPathMode", 0, 0, 0o777)), Env: in.text("SecureSocketWithKey")}
 			switch v, _ := in.take("SockServiceName"); v := v.(type) {
 			case nil:
 			case string:

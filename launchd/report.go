@@ -104,7 +104,8 @@ func (l *Launchd) PrintDomain(domain string) (string, error) {
 		return "", fmt.Errorf("%w: %s", ErrNoDomain, domain)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s = {\n\ttype = %s\n\tservice count = %d\n\n\tservices = {\n", d.name, kindOfDomain(d.name), len(d.jobs))
+	fmt.Fprintf(&b, "%s = {\n\ttype = %s\n\tservice count = %d\n\n\tservices = {\n", d.name, kindOfDomain(d.name),
+		len(d.jobs))
 	for _, j := range d.sorted() {
 		e := j.entry()
 		status := "-"

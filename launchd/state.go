@@ -265,7 +265,8 @@ func (j *job) start(reason Reason) {
 	j.reason, j.started = reason, j.l.c.Clock.Now()
 	j.runs++
 	j.asked = j.asked || reason == ByHand || reason == ByMessage || reason == BySocket
-	j.kickoff, j.pending, j.socket, j.interval, j.calendar, j.path, j.onOrder = false, false, false, false, false, false, false
+	j.kickoff, j.pending, j.onOrder = false, false, false
+	j.socket, j.interval, j.calendar, j.path = false, false, false, false
 	for _, s := range j.services {
 		s.queued = false
 	}

@@ -92,8 +92,8 @@ func (e *Endpoint) Connect() *Connection {
 }
 
 func (p *Process) newConnection(name string) *Connection {
-	c := &Connection{p: p, name: name, sending: make(chan struct{}, 1), linking: make(chan struct{}, 1), ready: make(chan struct{}),
-		pending: make(map[*watcher]struct{})}
+	c := &Connection{p: p, name: name, sending: make(chan struct{}, 1), linking: make(chan struct{}, 1),
+		ready: make(chan struct{}), pending: make(map[*watcher]struct{})}
 	c.wake = sync.NewCond(&c.mu)
 	return c
 }

@@ -104,7 +104,8 @@ func (d *Dictionary) All() iter.Seq2[string, Value] {
 	}
 }
 
-// Values of a kind; what is not there, or of another kind, is the zero value, as with Apple's xpc_dictionary_get_ calls.
+// Values of a kind; what is not there, or of another kind, is the zero value, as with Apple's xpc_dictionary_get_
+// calls.
 
 func (d *Dictionary) Bool(key string) bool          { v, _ := d.Get(key).(Bool); return bool(v) }
 func (d *Dictionary) Int64(key string) int64        { v, _ := d.Get(key).(Int64); return int64(v) }

@@ -10,8 +10,8 @@
 // # Connections
 //
 // A Process is what XPC needs of one Mach task. Process.Connect makes a connection to a service by its name,
-// Process.Listen offers one, and Endpoint hands the way to an anonymous listener to somebody. A connection is two ports,
-// one for each direction, each with one receiver and one sender:
+// Process.Listen offers one, and Endpoint hands the way to an anonymous listener to somebody. A connection is two
+// ports, one for each direction, each with one receiver and one sender:
 //
 //	client                                 server
 //	  send right   ── forward channel ──>  receive right (made by the client, moved once, with the check-in)

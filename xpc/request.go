@@ -75,8 +75,8 @@ func (m *Message) handled() {
 	}
 }
 
-// replyAtEnd answers the message when the handler has returned, in one kernel call with the next receive, if it is called
-// by the handler of a connection, and at once otherwise. There must be nothing more to do but to return.
+// replyAtEnd answers the message when the handler has returned, in one kernel call with the next receive, if it is
+// called by the handler of a connection, and at once otherwise. There must be nothing more to do but to return.
 func (m *Message) replyAtEnd(d *Dictionary) error {
 	m.mu.Lock()
 	if m.c != nil && !m.held && m.reply != 0 {

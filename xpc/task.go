@@ -27,7 +27,8 @@ type Call struct {
 	Timeout uint32 // milliseconds
 }
 
-// Thread makes the kernel calls that XPC needs, one at a time. What it returns is what XNU's calls of like names return.
+// Thread makes the kernel calls that XPC needs, one at a time. What it returns is what XNU's calls of like names
+// return.
 type Thread interface {
 	Msg2(*Call) mach.KernReturn
 	// Interrupt makes the call that sleeps return MACH_SEND_INTERRUPTED or MACH_RCV_INTERRUPTED, if there is one. It may

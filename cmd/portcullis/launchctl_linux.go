@@ -84,7 +84,8 @@ func (c *launchctl) verbs() []*cobra.Command {
 				_, err := c.ask(daemon.RoutineLoad, paths(xpc.NewDictionary().Set("domain", xpc.String(args[0])), args[1:]))
 				return err
 			}),
-		verb("bootout DOMAIN [PATH...] | TARGET", "stop and unload jobs, or all of a domain", cobra.MinimumNArgs(1), c.bootout),
+		verb("bootout DOMAIN [PATH...] | TARGET", "stop and unload jobs, or all of a domain", cobra.MinimumNArgs(1),
+			c.bootout),
 		kickstart,
 		verb("kill SIGNAL TARGET", "send a signal to a job's program", cobra.ExactArgs(2),
 			func(_ io.Writer, args []string) error {
@@ -115,7 +116,8 @@ func (c *launchctl) verbs() []*cobra.Command {
 			}
 			return err
 		}),
-		verb("enable TARGET", "let a job be loaded, whatever its file says", cobra.ExactArgs(1), c.simple(daemon.RoutineEnable)),
+		verb("enable TARGET", "let a job be loaded, whatever its file says", cobra.ExactArgs(1),
+			c.simple(daemon.RoutineEnable)),
 		verb("disable TARGET", "let a job not be loaded", cobra.ExactArgs(1), c.simple(daemon.RoutineDisable)),
 		verb("load PATH...", "load jobs into the domain of launchd", cobra.MinimumNArgs(1), load),
 		verb("unload PATH...", "stop and unload jobs by their files", cobra.MinimumNArgs(1), unload),

@@ -13,7 +13,8 @@ import (
 	"portcullis.dev/xpc"
 )
 
-// Routines of the XPC protocol of launchd that are answered on the bootstrap port; those of launchctl are in control.go.
+// Routines of the XPC protocol of launchd that are answered on the bootstrap port; those of launchctl are in
+// control.go.
 const (
 	routineCheckIn  = 206
 	routineLookUp   = 207

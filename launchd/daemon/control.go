@@ -267,7 +267,8 @@ func (d *Daemon) list(domain, label string, answer *xpc.Dictionary) error {
 		for _, s := range j.Services {
 			names.Set(s.Name, xpc.Bool(true))
 		}
-		service := entry(e).Set("Program", xpc.String(j.Program)).Set("ProgramArguments", args).Set("Label", xpc.String(label))
+		service := entry(e).Set("Program", xpc.String(j.Program)).Set("ProgramArguments", args).
+			Set("Label", xpc.String(label))
 		if names.Len() > 0 {
 			service.Set("MachServices", names)
 		}
@@ -287,5 +288,6 @@ func (d *Daemon) list(domain, label string, answer *xpc.Dictionary) error {
 }
 
 func entry(e launchd.Entry) *xpc.Dictionary {
-	return xpc.NewDictionary().Set("pid", xpc.Int64(e.PID)).Set("status", xpc.Int64(e.Status)).Set("ended", xpc.Bool(e.Ended))
+	return xpc.NewDictionary().Set("pid", xpc.Int64(e.PID)).Set("status", xpc.Int64(e.Status)).
+		Set("ended", xpc.Bool(e.Ended))
 }

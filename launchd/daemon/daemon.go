@@ -84,7 +84,8 @@ func New(c Config) (*Daemon, error) {
 	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
 	var err error
 	d.task, err = local.NewTask(d.kernel.Machine, object.TaskConfig{PID: pid, Restrict: r, Root: true,
-		Identity: ipc.Identity{Security: [2]uint32{uid, gid}, Audit: mach.AuditToken{uid, uid, gid, uid, gid, uint32(pid), 0, 1}}},
+		Identity: ipc.Identity{Security: [2]uint32{uid, gid},
+			Audit: mach.AuditToken{uid, uid, gid, uid, gid, uint32(pid), 0, 1}}},
 		&d.who)
 	if err != nil {
 		return nil, err
@@ -202,7 +203,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return err
 }
 
-// listen makes a socket that the user alone can connect to, or everybody if the user is root. One that nobody listens on any more is replaced.
+// listen makes a socket that the user alone can connect to, or everybody if the user is root. One that nobody listens
+// on any more is replaced.
 func listen(network, path string) (*net.UnixListener, error) {
 	if c, err := net.Dial(network, path); err == nil {
 		c.Close()

@@ -18,8 +18,8 @@ type claims struct {
 	values   map[string]any
 }
 
-// level returns the level that a program's entitlements give, and what they are. Linux programs have no signature; their
-// entitlements are a file beside them, which counts if it belongs to root or the user of this launchd and nobody else
+// level returns the level that a program's entitlements give, and what they are. Linux programs have no signature;
+// their entitlements are a file beside them, which counts if it belongs to root or the user of this launchd and nobody else
 // can write to it. So a program of another user cannot entitle itself.
 func (d *Daemon) level(program string) (rules.Level, map[string]any) {
 	path := program + ".entitlements"

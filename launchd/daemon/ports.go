@@ -69,7 +69,8 @@ func (s *ports) stop() {
 func (s *ports) watch(e events) {
 	buf := make([]byte, mach.HeaderSize)
 	for {
-		kr := s.th.IPC.Msg2(&ipc.Args{Options: mach.RcvMsg | mach.RcvLarge | mach.RcvLargeIdentity, Receive: s.set, Buffer: buf})
+		kr := s.th.IPC.Msg2(&ipc.Args{Options: mach.RcvMsg | mach.RcvLarge | mach.RcvLargeIdentity, Receive: s.set,
+			Buffer: buf})
 		restrict.Of(s.th.IPC).Return(kr)
 		switch kr {
 		case mach.RcvTooLarge:
@@ -128,8 +129,8 @@ func (s *ports) Create(service string) (name mach.Name, err error) {
 	return name, kr.Err()
 }
 
-// Arm implements launchd.Ports. A request that was made before still stands if the right never left; the kernel takes no
-// second one.
+// Arm implements launchd.Ports. A request that was made before still stands if the right never left; the kernel takes
+// no second one.
 func (s *ports) Arm(name mach.Name) error {
 	return s.call(func(t *ipc.Thread) mach.KernReturn {
 		if s.armed[name] {

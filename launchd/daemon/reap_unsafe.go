@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reapEvery is how often zombies are looked for when no signal says that there are any: one signal may stand for several
-// children.
+// reapEvery is how often zombies are looked for when no signal says that there are any: one signal may stand for
+// several children.
 const reapEvery = time.Second
 
 // reap buries children that nobody waits for: those that others left behind, which the first process of a container

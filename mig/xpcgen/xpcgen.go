@@ -1,5 +1,5 @@
-// Package xpcgen writes a typed XPC service that offers what a MIG interface offers: the way to go for an interface that
-// the restrictions of hardened processes forbid. It writes Go, for package xpc, and Swift, for Apple's libxpc, which
+// Package xpcgen writes a typed XPC service that offers what a MIG interface offers: the way to go for an interface
+// that the restrictions of hardened processes forbid. It writes Go, for package xpc, and Swift, for Apple's libxpc, which
 // understand each other.
 //
 // What changes: arguments are values of a dictionary, so that nothing depends on their places; the answer comes over

@@ -219,7 +219,8 @@ const routineIdentify = 0x700
 // identifyTime is how long launchd may take to answer.
 const identifyTime = 10 * time.Second
 
-// Identify implements xpc.Identifier: launchd knows which program runs in which process, because its kernel saw it start.
+// Identify implements xpc.Identifier: launchd knows which program runs in which process, because its kernel saw it
+// start.
 func (t *Task) Identify(token mach.AuditToken) (*xpc.Identity, error) {
 	bp := t.Bootstrap()
 	if bp == 0 {

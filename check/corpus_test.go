@@ -68,7 +68,7 @@ func (s *sheetSite) places() []string {
 func readSheets(t *testing.T) []sheet {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "corpus", "*.json"))
-	if err != nil || len(files) < 10 {
+	if err != nil || len(files) < 30 {
 		t.Fatalf("%d sheets: %v", len(files), err)
 	}
 	var out []sheet

@@ -28,7 +28,8 @@ var commands = map[uint32][]struct{ off, size, unit int }{
 const headerSize = 32 // of a 64-bit image
 
 // Regions returns the parts of a thin little-endian 64-bit image that say how to read the rest: header and load
-// commands first, then the beginning of each table. Of anything else it returns the first 4 KiB.
+// commands first, then the beginning of each table, relocations and debug information. Of anything else it returns
+// the first 4 KiB.
 func Regions(data []byte) []Region {
 	le := binary.LittleEndian
 	if len(data) < headerSize || le.Uint32(data) != 0xfeedfacf {
@@ -41,6 +42,9 @@ func Regions(data []byte) []Region {
 		if size < 8 || at+size > end {
 			break
 		}
+		if le.Uint32(data[at:]) == segment {
+			out = append(out, sectionRegions(data, at, size)...)
+		}
 		for _, f := range commands[le.Uint32(data[at:])] {
 			if f.size+4 > size {
 				continue
@@ -51,6 +55,34 @@ func Regions(data []byte) []Region {
 			}
 		}
 		at += size
+	}
+	return out
+}
+
+const (
+	segment      = 0x19 // LC_SEGMENT_64
+	segmentSize  = 72
+	sectionSize  = 80
+	relocSize    = 8
+	debugSection = "__debug_" // DWARF
+)
+
+// sectionRegions returns the relocations of the sections of a segment command, and those sections that hold debug
+// information.
+func sectionRegions(data []byte, at, size int) []Region {
+	le := binary.LittleEndian
+	var out []Region
+	add := func(off, n, most int) {
+		if n > 0 && off > 0 && off+n <= len(data) {
+			out = append(out, Region{off, min(n, most)})
+		}
+	}
+	for s := at + segmentSize; s+sectionSize <= at+size; s += sectionSize {
+		off := int(le.Uint32(data[s+48:]))
+		if n := le.Uint64(data[s+40:]); n < uint64(len(data)) && string(data[s:s+len(debugSection)]) == debugSection {
+			add(off, int(n), 4096)
+		}
+		add(int(le.Uint32(data[s+56:])), int(le.Uint32(data[s+60:]))*relocSize, 512)
 	}
 	return out
 }

@@ -150,6 +150,49 @@ func TestMutants(t *testing.T) {
 	v.tell(t)
 }
 
+// TestMutantSymbols damages debug symbols that lie beside the program that they belong to. The program is read as before,
+// whatever they hold.
+func TestMutantSymbols(t *testing.T) {
+	v := newVictim(t)
+	images, symbols := hostile.Symbols(t)
+	beside := filepath.Join(v.path+".dSYM", "Contents", "Resources", "DWARF")
+	if err := os.MkdirAll(beside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lines, inlined := 0, 0
+	for seed := range uint64(mutants(t)) {
+		name := names(symbols)[seed%uint64(len(symbols))]
+		data := symbols[name]
+		switch {
+		case seed < uint64(len(symbols)): // as they are
+		case seed%16 < 2:
+			data = data[:seed*7919%uint64(len(data))]
+		default:
+			data = hostile.Mutate(seed, data, hostile.Regions(data))
+		}
+		if err := os.WriteFile(filepath.Join(beside, "symbols"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := v.examine(t, fmt.Sprintf("symbols of %s, seed %d", name, seed), images[name])
+		if len(r.Unread) > 0 || len(r.Findings) == 0 {
+			t.Errorf("%s, seed %d: %d findings, unread %+v", name, seed, len(r.Findings), r.Unread)
+		}
+		for _, f := range r.Findings {
+			if f.Where.Line > 0 {
+				lines++
+			}
+			if len(f.Where.Inlined) > 0 {
+				inlined++
+			}
+		}
+	}
+	v.tell(t)
+	t.Logf("%d lines, %d with inlined functions", lines, inlined)
+	if lines < v.runs/10 || inlined < v.runs/20 {
+		t.Error("hardly any lines: the test tests nothing")
+	}
+}
+
 // TestLies puts numbers that hurt into every field of the headers, load commands and tables.
 func TestLies(t *testing.T) {
 	v := newVictim(t)

@@ -28,10 +28,13 @@ int task_set_exception_ports(unsigned, unsigned, unsigned, int, int);
 int thread_set_state(unsigned, int, unsigned *, unsigned);
 static const char *names[] = {"one", "two", "three"};
 const char *name(int i) { return names[i % 3]; }
+__attribute__((always_inline)) static inline int with(unsigned port) {
+	return 1 + task_set_exception_ports(mach_task_self_, 0x6e, port, 0x80000001, 5);
+}
 __attribute__((noinline)) int install(void) {
 	unsigned port;
 	mach_port_allocate(mach_task_self_, 1, &port);
-	return 1 + task_set_exception_ports(mach_task_self_, 0x6e, port, 0x80000001, 5);
+	return with(port) + 1;
 }
 __attribute__((noinline)) int set(unsigned thread, int flavor) {
 	unsigned state[2] = {0};
@@ -44,6 +47,20 @@ int main(int n, char **v) { return install() + set(n, n) + (name(n) != 0); }
 // with old and new fixups, all of which violate a restriction, a static library and a universal file. Where the tools
 // are missing the test is skipped, or fails where REQUIRE_TOOLCHAIN is set.
 func Images(t testing.TB) map[string][]byte {
+	t.Helper()
+	out, _ := build(t)
+	return out
+}
+
+// Symbols builds the debug symbols (dSYM files) of the images of [Images] with the same name, for the compiler's versions
+// of DWARF that differ most: arm64-chained has version 5, x86_64-classic version 2.
+func Symbols(t testing.TB) (images, symbols map[string][]byte) {
+	t.Helper()
+	return build(t)
+}
+
+// build builds images and debug symbols.
+func build(t testing.TB) (images, symbols map[string][]byte) {
 	t.Helper()
 	dir := t.TempDir()
 	tool := func(name string, args ...string) {
@@ -66,18 +83,22 @@ func Images(t testing.TB) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
-	out := map[string][]byte{}
-	add := func(name string) {
+	read := func(name string) []byte {
 		t.Helper()
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[name] = data
+		return data
 	}
-	for _, arch := range []string{"arm64", "x86_64"} {
+	out := map[string][]byte{}
+	add := func(name string) {
+		t.Helper()
+		out[name] = read(name)
+	}
+	for arch, dwarf := range map[string]string{"arm64": "-gdwarf-5", "x86_64": "-gdwarf-2"} {
 		object := arch + ".o"
-		tool("clang-19", "-target", arch+"-apple-macos13", "-O1", "-g", "-fno-stack-protector", "-c",
+		tool("clang-19", "-target", arch+"-apple-macos13", "-O1", dwarf, "-fno-stack-protector", "-c",
 			"program.c", "-o", object)
 		add(object)
 		link := func(name string, flags ...string) {
@@ -93,5 +114,10 @@ func Images(t testing.TB) map[string][]byte {
 	}
 	tool("llvm-lipo-19", "-create", "arm64-chained", "x86_64-classic", "-output", "universal")
 	add("universal")
-	return out
+	symbols = map[string][]byte{}
+	for _, name := range []string{"arm64-chained", "x86_64-classic"} {
+		tool("dsymutil-19", "-o", name+".dSYM", name)
+		symbols[name] = read(filepath.Join(name+".dSYM", "Contents", "Resources", "DWARF", name))
+	}
+	return out, symbols
 }

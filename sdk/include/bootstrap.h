@@ -1,0 +1,6 @@
+#ifndef _PORTCULLIS_BOOTSTRAP_H_
+#define _PORTCULLIS_BOOTSTRAP_H_
+
+#include <servers/bootstrap.h>
+
+#endif

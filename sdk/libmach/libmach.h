@@ -1,0 +1,94 @@
+/* What the files of libmach share. */
+#ifndef LIBMACH_H
+#define LIBMACH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <mach/mach_types.h>
+
+#include "trap.h"
+
+#define PT_HIDDEN __attribute__((visibility("hidden")))
+
+/* How often a thread looks for the answer to a call before it sleeps. Only looked at if there is another processor. */
+#ifndef PT_SPIN
+#define PT_SPIN 0
+#endif
+
+/* A thread that has, or wants, a lane. It lies in thread-local memory. */
+struct pt_thread {
+	struct pt_lane *lane;
+	uint32_t index;
+	uint32_t generation;	 /* of the connection that the lane belongs to */
+	uint32_t busy;		 /* a call is under way: a signal handler must not touch the lane */
+	int32_t tid;
+	mach_port_name_t reply;	 /* mig_get_reply_port */
+	mach_port_name_t special;
+	mach_port_name_t self;	 /* the control port, without a reference */
+	volatile uint32_t stops; /* counts signals that are the kernel's own */
+	struct pt_thread *inner; /* for calls of a signal handler in the middle of a call */
+	uint32_t used;		 /* bytes at PT_IN that are taken */
+};
+
+/* The connection to the kernel. */
+struct pt_connection {
+	int fd;
+	uint32_t generation; /* 0: there was never one */
+	uint32_t state;
+	struct pt_area *area;
+};
+enum { PT_NEVER, PT_THERE, PT_REFUSED, PT_GONE };
+PT_HIDDEN extern struct pt_connection pt_connection;
+
+/* connect.c */
+PT_HIDDEN struct pt_thread *pt_enter(void);	    /* the lane for a call; NULL if there is no kernel */
+PT_HIDDEN void pt_leave(struct pt_thread *);
+PT_HIDDEN int pt_ask(struct pt_packet *, int *fd); /* sends, and receives the answer; 0, or an errno */
+PT_HIDDEN int pt_send(const struct pt_packet *, int fd);
+PT_HIDDEN int pt_kernel_gone(void);		    /* looks whether it is, and remembers */
+PT_HIDDEN int pt_away(int fd);			    /* moves a descriptor out of the program's way */
+PT_HIDDEN struct pt_thread *pt_me(void);
+
+/* lane.c */
+PT_HIDDEN int pt_post(struct pt_thread *, uint32_t op, uint32_t in_size, uint32_t ool, int interruptible);
+PT_HIDDEN uint64_t pt_call(uint32_t op, uint64_t *value, int n, const uint64_t *args, int interruptible);
+#define PT_CALL(op, value, ...) \
+	pt_call((op), (value), (int)(sizeof((uint64_t[]){ __VA_ARGS__ }) / 8), (uint64_t[]){ __VA_ARGS__ }, 0)
+#define PT_CALL_INTERRUPTIBLE(op, value, ...) \
+	pt_call((op), (value), (int)(sizeof((uint64_t[]){ __VA_ARGS__ }) / 8), (uint64_t[]){ __VA_ARGS__ }, 1)
+/* What pt_call returns without a kernel. */
+#define PT_NO_KERNEL (~(uint64_t)0)
+static inline kern_return_t
+pt_code(uint64_t r)
+{
+	return r == PT_NO_KERNEL ? (kern_return_t)MACH_SEND_INVALID_DEST : (kern_return_t)r;
+}
+static inline mach_port_name_t
+pt_name(uint64_t r)
+{
+	return r == PT_NO_KERNEL ? MACH_PORT_NULL : (mach_port_name_t)r;
+}
+
+/* memory.c */
+PT_HIDDEN int pt_do(uint32_t upcall, uint64_t args[4], void *from, void *to, size_t room);
+PT_HIDDEN int pt_read(void *to, uint64_t from, size_t n);
+PT_HIDDEN int pt_write(uint64_t to, const void *from, size_t n);
+PT_HIDDEN void pt_unmap(uint64_t address, uint64_t size);
+PT_HIDDEN size_t pt_page(void);
+
+/* fault.c */
+PT_HIDDEN void pt_install(void);
+PT_HIDDEN void pt_alternate_stack(void);
+
+/* message.c */
+PT_HIDDEN mach_msg_return_t pt_msg_kobject(mach_msg_header_t *, mach_msg_option_t, mach_msg_size_t, mach_msg_size_t,
+	mach_port_name_t, mach_msg_timeout_t, mach_port_name_t);
+
+/* futex */
+PT_HIDDEN int pt_futex_wait(volatile uint32_t *, uint32_t value, uint32_t ms); /* 0, or an errno */
+PT_HIDDEN void pt_futex_wake(volatile uint32_t *);
+
+extern mach_port_t mach_task_self_;
+extern mach_port_t bootstrap_port;
+
+#endif

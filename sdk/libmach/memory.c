@@ -1,0 +1,365 @@
+/* The memory of the process itself. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <mach/vm_page_size.h>
+#include <mach/mach_vm.h>
+#include <mach/vm_map.h>
+
+#include "libmach.h"
+
+vm_size_t vm_page_size = 4096, vm_kernel_page_size = 4096;
+vm_size_t vm_page_mask = 4095, vm_kernel_page_mask = 4095;
+int vm_page_shift = 12, vm_kernel_page_shift = 12;
+
+size_t
+pt_page(void)
+{
+	return vm_page_size;
+}
+
+__attribute__((constructor(105))) static void
+learn(void)
+{
+	long size = sysconf(_SC_PAGESIZE);
+
+	if (size > 0) {
+		vm_page_size = vm_kernel_page_size = (vm_size_t)size;
+		vm_page_mask = vm_kernel_page_mask = (vm_size_t)size - 1;
+		vm_page_shift = vm_kernel_page_shift = __builtin_ctzl((unsigned long)size);
+	}
+}
+
+/* process_vm_readv and its like fail where touching the memory would be a fault. Where they are forbidden we touch it. */
+static int
+move(void *mine, uint64_t there, size_t n, int write)
+{
+	struct iovec a = { mine, n }, b = { (void *)(uintptr_t)there, n };
+	static int forbidden;
+	ssize_t done;
+
+	if (n == 0)
+		return 0;
+	if (!forbidden) {
+		int nr = write ? SYS_process_vm_writev : SYS_process_vm_readv;
+		done = syscall(nr, getpid(), &a, 1L, &b, 1L, 0L);
+		if (done == (ssize_t)n)
+			return 0;
+		if (done >= 0 || errno == EFAULT)
+			return EFAULT;
+		forbidden = 1;
+	}
+	if (write)
+		memcpy((void *)(uintptr_t)there, mine, n);
+	else
+		memcpy(mine, (void *)(uintptr_t)there, n);
+	return 0;
+}
+
+int
+pt_read(void *to, uint64_t from, size_t n)
+{
+	return move(to, from, n, 0);
+}
+
+int
+pt_write(uint64_t to, const void *from, size_t n)
+{
+	return move((void *)(uintptr_t)from, to, n, 1);
+}
+
+static int
+protection(uint64_t p)
+{
+	return (p & VM_PROT_READ ? PROT_READ : 0) | (p & VM_PROT_WRITE ? PROT_WRITE : 0) |
+	    (p & VM_PROT_EXECUTE ? PROT_EXEC : 0);
+}
+
+int
+pt_do(uint32_t upcall, uint64_t args[4], void *from, void *to, size_t room)
+{
+	void *p;
+
+	switch (upcall) {
+	case PT_UPCALL_MAP: {
+		int fixed = args[1] != 0 && args[3] == 0;
+		p = mmap((void *)(uintptr_t)args[1], args[0], protection(args[2]),
+		    MAP_PRIVATE | MAP_ANONYMOUS | (fixed ? MAP_FIXED : 0), -1, 0);
+		if (p == MAP_FAILED)
+			return errno;
+		args[0] = (uint64_t)(uintptr_t)p;
+		return 0;
+	}
+	case PT_UPCALL_UNMAP:
+		return munmap((void *)(uintptr_t)args[0], args[1]) == 0 ? 0 : errno;
+	case PT_UPCALL_PROTECT:
+		return mprotect((void *)(uintptr_t)args[0], args[1], protection(args[2])) == 0 ? 0 : errno;
+	case PT_UPCALL_READ:
+		return args[1] > room ? EINVAL : pt_read(to, args[0], args[1]);
+	case PT_UPCALL_WRITE:
+		return args[1] > room ? EINVAL : pt_write(args[0], from, args[1]);
+	}
+	return ENOSYS;
+}
+
+/* The whole pages that a stretch touches. */
+static int
+pages(uint64_t *address, uint64_t *size)
+{
+	uint64_t mask = pt_page() - 1, end = *address + *size;
+
+	if (end < *address || end + mask < end)
+		return 0;
+	*address &= ~mask;
+	*size = ((end + mask) & ~mask) - *address;
+	return 1;
+}
+
+void
+pt_unmap(uint64_t address, uint64_t size)
+{
+	if (size != 0 && pages(&address, &size))
+		munmap((void *)(uintptr_t)address, size);
+}
+
+/* ---- Calls that XNU has traps for, on the own task ---------------------------------------------------------------- */
+
+extern kern_return_t _kernelrpc_mach_vm_allocate(vm_map_t, mach_vm_address_t *, mach_vm_size_t, int);
+extern kern_return_t _kernelrpc_mach_vm_deallocate(vm_map_t, mach_vm_address_t, mach_vm_size_t);
+extern kern_return_t _kernelrpc_mach_vm_protect(vm_map_t, mach_vm_address_t, mach_vm_size_t, boolean_t, vm_prot_t);
+extern kern_return_t _kernelrpc_mach_vm_map(vm_map_t, mach_vm_address_t *, mach_vm_size_t, mach_vm_offset_t, int,
+	mem_entry_name_port_t, memory_object_offset_t, boolean_t, vm_prot_t, vm_prot_t, vm_inherit_t);
+
+static int
+own(vm_map_t task)
+{
+	return task == mach_task_self_ && task != MACH_PORT_NULL;
+}
+
+static kern_return_t
+allocate(mach_vm_address_t *address, mach_vm_size_t size, mach_vm_offset_t mask, int flags, vm_prot_t prot)
+{
+	int saved = errno, mode = MAP_PRIVATE | MAP_ANONYMOUS;
+	uint64_t at = *address, length = size, slack = 0;
+	void *p;
+
+	if (size == 0) {
+		*address = 0;
+		return KERN_SUCCESS;
+	}
+	if (flags & VM_FLAGS_ANYWHERE) {
+		at = 0;
+		if (!pages(&at, &length))
+			return KERN_INVALID_ARGUMENT;
+		slack = mask & ~(uint64_t)(pt_page() - 1);
+		if (length + slack < length)
+			return KERN_NO_SPACE;
+	} else {
+		if (!pages(&at, &length))
+			return KERN_INVALID_ARGUMENT;
+		if (at & mask)
+			return KERN_NO_SPACE;
+		mode |= flags & VM_FLAGS_OVERWRITE ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	}
+	p = mmap((void *)(uintptr_t)at, length + slack, protection((uint64_t)prot), mode, -1, 0);
+	if (p != MAP_FAILED && !(flags & VM_FLAGS_ANYWHERE) && (uint64_t)(uintptr_t)p != at) {
+		munmap(p, length); /* a Linux that does not know MAP_FIXED_NOREPLACE */
+		p = MAP_FAILED;
+	}
+	errno = saved;
+	if (p == MAP_FAILED)
+		return KERN_NO_SPACE;
+	if (slack != 0) {
+		uint64_t start = (uint64_t)(uintptr_t)p, aligned = (start + mask) & ~mask;
+		if (aligned > start)
+			munmap(p, aligned - start);
+		if (start + slack > aligned)
+			munmap((void *)(uintptr_t)(aligned + length), start + slack - aligned);
+		p = (void *)(uintptr_t)aligned;
+	}
+	*address = (uint64_t)(uintptr_t)p;
+	return KERN_SUCCESS;
+}
+
+kern_return_t
+mach_vm_allocate(vm_map_t task, mach_vm_address_t *address, mach_vm_size_t size, int flags)
+{
+	if (own(task))
+		return allocate(address, size, 0, flags, VM_PROT_DEFAULT);
+	return _kernelrpc_mach_vm_allocate(task, address, size, flags);
+}
+
+kern_return_t
+mach_vm_deallocate(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size)
+{
+	if (!own(task))
+		return _kernelrpc_mach_vm_deallocate(task, address, size);
+	if (address + size < address)
+		return KERN_INVALID_ARGUMENT;
+	pt_unmap(address, size);
+	return KERN_SUCCESS;
+}
+
+kern_return_t
+mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size, boolean_t maximum, vm_prot_t prot)
+{
+	int saved = errno, bad;
+
+	if (!own(task) || maximum || (prot & ~VM_PROT_ALL))
+		return _kernelrpc_mach_vm_protect(task, address, size, maximum, prot);
+	if (size == 0)
+		return KERN_SUCCESS;
+	if (!pages(&address, &size))
+		return KERN_INVALID_ARGUMENT;
+	bad = mprotect((void *)(uintptr_t)address, size, protection((uint64_t)prot)) != 0 ? errno : 0;
+	errno = saved;
+	return bad == 0 ? KERN_SUCCESS : bad == EACCES ? KERN_PROTECTION_FAILURE : KERN_INVALID_ADDRESS;
+}
+
+kern_return_t
+mach_vm_map(vm_map_t task, mach_vm_address_t *address, mach_vm_size_t size, mach_vm_offset_t mask, int flags,
+	mem_entry_name_port_t object, memory_object_offset_t offset, boolean_t copy, vm_prot_t now, vm_prot_t most,
+	vm_inherit_t inherit)
+{
+	if (own(task) && object == MACH_PORT_NULL && inherit == VM_INHERIT_COPY)
+		return size == 0 ? KERN_INVALID_ARGUMENT : allocate(address, size, mask, flags, now);
+	return _kernelrpc_mach_vm_map(task, address, size, mask, flags, object, offset, copy, now, most, inherit);
+}
+
+/* ---- The same with addresses of the program's own size ------------------------------------------------------------ */
+
+kern_return_t
+vm_allocate(vm_map_t task, vm_address_t *address, vm_size_t size, int flags)
+{
+	mach_vm_address_t at = *address;
+	kern_return_t kr = mach_vm_allocate(task, &at, size, flags);
+
+	*address = (vm_address_t)at;
+	return kr;
+}
+
+kern_return_t
+vm_deallocate(vm_map_t task, vm_address_t address, vm_size_t size)
+{
+	return mach_vm_deallocate(task, address, size);
+}
+
+kern_return_t
+vm_protect(vm_map_t task, vm_address_t address, vm_size_t size, boolean_t maximum, vm_prot_t prot)
+{
+	return mach_vm_protect(task, address, size, maximum, prot);
+}
+
+kern_return_t
+vm_map(vm_map_t task, vm_address_t *address, vm_size_t size, vm_address_t mask, int flags, mem_entry_name_port_t object,
+	vm_offset_t offset, boolean_t copy, vm_prot_t now, vm_prot_t most, vm_inherit_t inherit)
+{
+	mach_vm_address_t at = *address;
+	kern_return_t kr = mach_vm_map(task, &at, size, mask, flags, object, offset, copy, now, most, inherit);
+
+	*address = (vm_address_t)at;
+	return kr;
+}
+
+kern_return_t
+vm_remap(vm_map_t task, vm_address_t *address, vm_size_t size, vm_address_t mask, int flags, vm_map_t source,
+	vm_address_t from, boolean_t copy, vm_prot_t *now, vm_prot_t *most, vm_inherit_t inherit)
+{
+	mach_vm_address_t at = *address;
+	kern_return_t kr = mach_vm_remap(task, &at, size, mask, flags, source, from, copy, now, most, inherit);
+
+	*address = (vm_address_t)at;
+	return kr;
+}
+
+kern_return_t
+vm_inherit(vm_map_t task, vm_address_t address, vm_size_t size, vm_inherit_t inherit)
+{
+	return mach_vm_inherit(task, address, size, inherit);
+}
+
+kern_return_t
+vm_read(vm_map_t task, vm_address_t address, vm_size_t size, vm_offset_t *data, mach_msg_type_number_t *count)
+{
+	return mach_vm_read(task, address, size, data, count);
+}
+
+kern_return_t
+vm_write(vm_map_t task, vm_address_t address, vm_offset_t data, mach_msg_type_number_t count)
+{
+	return mach_vm_write(task, address, data, count);
+}
+
+kern_return_t
+vm_copy(vm_map_t task, vm_address_t from, vm_size_t size, vm_address_t to)
+{
+	return mach_vm_copy(task, from, size, to);
+}
+
+kern_return_t
+vm_read_overwrite(vm_map_t task, vm_address_t address, vm_size_t size, vm_address_t data, vm_size_t *outsize)
+{
+	mach_vm_size_t got = *outsize;
+	kern_return_t kr = mach_vm_read_overwrite(task, address, size, data, &got);
+
+	*outsize = (vm_size_t)got;
+	return kr;
+}
+
+kern_return_t
+vm_msync(vm_map_t task, vm_address_t address, vm_size_t size, vm_sync_t flags)
+{
+	return mach_vm_msync(task, address, size, flags);
+}
+
+kern_return_t
+vm_behavior_set(vm_map_t task, vm_address_t address, vm_size_t size, vm_behavior_t behavior)
+{
+	return mach_vm_behavior_set(task, address, size, behavior);
+}
+
+kern_return_t
+vm_region_64(vm_map_t task, vm_address_t *address, vm_size_t *size, vm_region_flavor_t flavor, vm_region_info_t info,
+	mach_msg_type_number_t *count, mach_port_t *object)
+{
+	mach_vm_address_t at = *address;
+	mach_vm_size_t length = *size;
+	kern_return_t kr = mach_vm_region(task, &at, &length, flavor, info, count, object);
+
+	*address = (vm_address_t)at;
+	*size = (vm_size_t)length;
+	return kr;
+}
+
+kern_return_t
+vm_region_recurse_64(vm_map_t task, vm_address_t *address, vm_size_t *size, natural_t *depth,
+	vm_region_recurse_info_t info, mach_msg_type_number_t *count)
+{
+	mach_vm_address_t at = *address;
+	mach_vm_size_t length = *size;
+	kern_return_t kr = mach_vm_region_recurse(task, &at, &length, depth, info, count);
+
+	*address = (vm_address_t)at;
+	*size = (vm_size_t)length;
+	return kr;
+}
+
+/* ---- What stubs need ---------------------------------------------------------------------------------------------- */
+
+void
+mig_allocate(vm_address_t *address, vm_size_t size)
+{
+	if (vm_allocate(mach_task_self_, address, size, VM_FLAGS_ANYWHERE) != KERN_SUCCESS)
+		*address = 0;
+}
+
+void
+mig_deallocate(vm_address_t address, vm_size_t size)
+{
+	pt_unmap(address, size);
+}

@@ -1,0 +1,22 @@
+/*
+ * Calls that XNU has traps for are the library's own functions. The stubs that send a message instead have other names.
+ */
+#define mach_port_allocate _kernelrpc_mach_port_allocate
+#define mach_port_destroy _kernelrpc_mach_port_destroy
+#define mach_port_deallocate _kernelrpc_mach_port_deallocate
+#define mach_port_mod_refs _kernelrpc_mach_port_mod_refs
+#define mach_port_move_member _kernelrpc_mach_port_move_member
+#define mach_port_insert_right _kernelrpc_mach_port_insert_right
+#define mach_port_insert_member _kernelrpc_mach_port_insert_member
+#define mach_port_extract_member _kernelrpc_mach_port_extract_member
+#define mach_port_construct _kernelrpc_mach_port_construct
+#define mach_port_destruct _kernelrpc_mach_port_destruct
+#define mach_port_guard _kernelrpc_mach_port_guard
+#define mach_port_unguard _kernelrpc_mach_port_unguard
+#define mach_port_type _kernelrpc_mach_port_type
+#define mach_port_request_notification _kernelrpc_mach_port_request_notification
+#define mach_port_get_attributes _kernelrpc_mach_port_get_attributes
+#define mach_vm_allocate _kernelrpc_mach_vm_allocate
+#define mach_vm_deallocate _kernelrpc_mach_vm_deallocate
+#define mach_vm_protect _kernelrpc_mach_vm_protect
+#define mach_vm_map _kernelrpc_mach_vm_map

@@ -1,0 +1,2 @@
+/* The server's side. */
+#include "generated/excServer.c"

@@ -1,0 +1,2 @@
+/* Stubs of calls to other tasks. */
+#include "generated/mach_excUser.c"

@@ -96,9 +96,9 @@ func generate(out map[string][]byte, name string, user, server bool) error {
 }
 
 var (
-	includes  = regexp.MustCompile(`(?m)^#include .*\n`)
-	guards    = regexp.MustCompile(`(?m)^#(ifndef|define) _\w+_(user|server)_\n`)
-	table     = regexp.MustCompile(`(?s)extern const struct \w+_subsystem \{.*?\} \w+;\n\n`)
+	includes = regexp.MustCompile(`(?m)^#include .*\n`)
+	guards   = regexp.MustCompile(`(?m)^#(ifndef|define) _\w+_(user|server)_\n`)
+	table    = regexp.MustCompile(`(?s)extern const struct \w+_subsystem \{.*?\} \w+;\n\n`)
 )
 
 // prototypes makes of a generated header one that programs may include: what is in messages stays with the stubs.

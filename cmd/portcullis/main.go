@@ -23,6 +23,7 @@ import (
 
 // commands lists the verbs in the order in which help prints them.
 var commands = []func() *cobra.Command{
+	newCCCommand,
 	newCheckCommand,
 	newEntitlementsCommand,
 	newExplainCommand,

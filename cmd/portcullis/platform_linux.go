@@ -7,7 +7,8 @@ import (
 )
 
 // platformCommands are the verbs that need Linux.
-var platformCommands = []func() *cobra.Command{newLaunchctlCommand, newLaunchdCommand}
+var platformCommands = []func() *cobra.Command{newKernelCommand, newLaunchctlCommand, newLaunchdCommand,
+	newRunCommand}
 
 // beforeMain takes the step before the program of a job of launchd, if this process is to become one.
 func beforeMain() { daemon.Exec() }

@@ -43,9 +43,7 @@ mach_msg_destroy(mach_msg_header_t *msg)
 
 	give_up(msg->msgh_remote_port, MACH_MSGH_BITS_REMOTE(bits));
 	give_up(msg->msgh_voucher_port, MACH_MSGH_BITS_VOUCHER(bits));
-	/* The local port of a received message is the receiver's own; of one that was not sent, a right made for the reply. */
-	if (MACH_MSGH_BITS_LOCAL(bits) == MACH_MSG_TYPE_MOVE_SEND || MACH_MSGH_BITS_LOCAL(bits) == MACH_MSG_TYPE_MOVE_SEND_ONCE)
-		give_up(msg->msgh_local_port, MACH_MSGH_BITS_LOCAL(bits));
+	/* The local port of a received message is the receiver's own; the right that the message used is gone. */
 	if (!(bits & MACH_MSGH_BITS_COMPLEX))
 		return;
 	at = (char *)(base + 1);

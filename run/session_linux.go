@@ -1,0 +1,219 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"portcullis.dev/entitlement"
+	"portcullis.dev/kernel/bootstrap"
+	"portcullis.dev/kernel/linux"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/kernel/server"
+	"portcullis.dev/rules"
+	"portcullis.dev/trap"
+)
+
+// AuditMode says whether violations kill.
+type AuditMode uint8
+
+const (
+	Enforce AuditMode = iota
+	Audit             // every violation is recorded, and nobody is killed
+)
+
+// Options say how programs are treated.
+type Options struct {
+	Level        *rules.Level // of every program, whatever it declares; nil: what its entitlements give
+	Entitlements string       // file that stands for those of every program; empty: their own
+	Default      rules.Level  // of a program that declares nothing
+	Audit        AuditMode
+	Reports      string // folder for crash reports; empty: none are written
+	Version      string // of the program that writes reports
+	Socket       string // path of the kernel's socket; empty: one in a private folder
+	Log          *slog.Logger
+	// Reported is told of each report that was written; err if one could not be.
+	Reported func(Report, error)
+}
+
+// Report is a crash report that was written.
+type Report struct {
+	PID    int
+	Path   string // of the report
+	Killed bool   // by a restriction
+}
+
+// Session is a kernel with its socket.
+type Session struct {
+	Kernel *linux.Kernel
+	Socket string
+
+	options Options
+	claims  *entitlement.Set // of Options.Entitlements
+	names   *bootstrap.Server
+	dir     string // private, removed at the end
+	cancel  context.CancelFunc
+	served  chan error
+
+	mu     sync.Mutex
+	killed map[int]bool // process ids
+	seen   int          // violations
+}
+
+// Start starts a kernel.
+func Start(o Options) (*Session, error) {
+	s := &Session{options: o, Socket: o.Socket, killed: map[int]bool{}, served: make(chan error, 1)}
+	if o.Entitlements != "" {
+		data, err := os.ReadFile(o.Entitlements)
+		if err != nil {
+			return nil, err
+		}
+		if s.claims, err = entitlement.ParsePlist(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Entitlements, err)
+		}
+	}
+	if s.Socket == "" {
+		dir, err := os.MkdirTemp("", "portcullis-")
+		if err != nil {
+			return nil, err
+		}
+		s.dir, s.Socket = dir, filepath.Join(dir, "kernel")
+	}
+	s.Kernel = linux.New(linux.Config{
+		Objects: object.Config{DeveloperMode: true, Server: server.New(server.Config{Host: linux.Host{}})},
+		Admit:   s.admit, Violated: s.violated, Crashed: s.crashed, Started: s.started, Log: o.Log,
+	})
+	var err error
+	if s.names, err = bootstrap.New(s.Kernel.Machine); err != nil {
+		s.remove()
+		return nil, err
+	}
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: s.Socket, Net: "unixpacket"})
+	if err != nil {
+		s.names.Close()
+		s.remove()
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() { s.served <- s.Kernel.Serve(ctx, l) }()
+	return s, nil
+}
+
+// Close ends the kernel, and with it every task. Their processes live on, without one.
+func (s *Session) Close() error {
+	if s.Kernel == nil {
+		return nil // somebody else's
+	}
+	s.cancel()
+	err := <-s.served
+	s.names.Close()
+	s.remove()
+	return err
+}
+
+func (s *Session) remove() {
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// Violations returns how many violations were seen.
+func (s *Session) Violations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+// Environment returns the variable that makes a program join the kernel.
+func (s *Session) Environment() string { return trap.Environment + "=" + s.Socket }
+
+// Status says how a program ended.
+type Status struct {
+	Code   int  // as shells have it: 128 and the signal, if it died of one
+	Killed bool // by a restriction
+}
+
+// Run runs a program under the kernel and waits for its end.
+func (s *Session) Run(ctx context.Context, argv []string) (Status, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), s.Environment())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		return Status{}, err
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return Status{}, err
+	}
+	s.mu.Lock()
+	st := Status{Killed: s.killed[cmd.Process.Pid]}
+	s.mu.Unlock()
+	ps := cmd.ProcessState
+	st.Code = ps.ExitCode()
+	if w, ok := signalOf(ps); ok {
+		st.Code = 128 + w
+	}
+	return st, nil
+}
+
+// admit judges a program by its entitlements.
+func (s *Session) admit(p *linux.Program) (*restrict.Task, error) {
+	level, claims, _, err := s.level(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	t := restrict.NewTask(restrict.ForLevel(level))
+	t.Entitlements = map[string]bool{}
+	if claims != nil {
+		for _, e := range claims.Entries {
+			if e.Value.IsTrue() {
+				t.Entitlements[e.Key] = true
+			}
+		}
+	}
+	t.Audit = s.options.Audit == Audit
+	return t, nil
+}
+
+// level returns the level of a program, its entitlements, and what decided.
+func (s *Session) level(path string) (rules.Level, *entitlement.Set, string, error) {
+	claims, source := s.claims, s.options.Entitlements
+	if claims == nil {
+		var err error
+		if claims, source, err = entitlement.OfProgram(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, nil, "", err
+		}
+	}
+	switch {
+	case s.options.Level != nil:
+		return *s.options.Level, claims, "--level", nil
+	case claims == nil:
+		return s.options.Default, nil, "the program declares nothing", nil
+	}
+	d := entitlement.Decide(entitlement.Inputs{Plist: claims, Linux: true})
+	return d.Level, claims, source, nil
+}
+
+func (s *Session) started(p *linux.Process) {
+	if p.Parent != nil {
+		return // the bootstrap port is inherited
+	}
+	if err := s.names.Lend(p.Task); err != nil && s.options.Log != nil {
+		s.options.Log.Warn("a task gets no bootstrap port", "pid", p.PID, "error", err)
+	}
+}
+
+// Join returns a session with a kernel that others run.
+func Join(socket string) *Session { return &Session{Socket: socket, killed: map[int]bool{}} }

@@ -100,9 +100,9 @@ func (c *call) dispatch() (*rpc.Message[port], mach.KernReturn) {
 	case in(id, machport.IDMachPortNames, machport.IDMachPortAssertAttributes):
 		return machport.Serve[port](ports{c}, &c.req)
 	case in(id, task.IDTaskTerminate, task.IDTaskRegisterHardenedExceptionHandler):
-		return task.Serve[port](tasks{c, &noTasks}, &c.req)
+		return task.Serve[port](tasks{c}, &c.req)
 	case in(id, threadact.IDThreadTerminate, threadact.IDThreadAdoptExceptionHandler):
-		return threadact.Serve[port](threads{c, &noThreads}, &c.req)
+		return threadact.Serve[port](threads{c}, &c.req)
 	case in(id, machvm.IDMachVmAllocate, machvm.IDMachVmRemapNew):
 		return machvm.Serve[port](memory{c}, &c.req)
 	case in(id, machhost.IDHostInfo, machhost.IDMachZoneInfoForZone):

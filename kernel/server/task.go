@@ -9,12 +9,7 @@ import (
 )
 
 // tasks serves task: what can be done with tasks.
-type tasks struct {
-	*call
-	*taskdefs.Funcs[port] // what is not served
-}
-
-var noTasks taskdefs.Funcs[port]
+type tasks struct{ *call }
 
 var _ taskdefs.Server[port] = tasks{}
 

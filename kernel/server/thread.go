@@ -8,12 +8,7 @@ import (
 )
 
 // threads serves thread_act: what can be done with threads.
-type threads struct {
-	*call
-	*threadact.Funcs[port] // what is not served
-}
-
-var noThreads threadact.Funcs[port]
+type threads struct{ *call }
 
 var _ threadact.Server[port] = threads{}
 

@@ -7,14 +7,14 @@ import (
 	"portcullis.dev/mig/rpc"
 )
 
-// ThreadSuspend serves thread_suspend.
+// ThreadSuspend serves thread_suspend, for which a read port will do.
 func (c threads) ThreadSuspend(_ *rpc.Message[port], thread port) mach.KernReturn {
-	return c.thread(thread, object.Control).Suspend()
+	return c.thread(thread, object.Read).Suspend()
 }
 
-// ThreadResume serves thread_resume.
+// ThreadResume serves thread_resume, for which a read port will do.
 func (c threads) ThreadResume(_ *rpc.Message[port], thread port) mach.KernReturn {
-	return c.thread(thread, object.Control).Resume()
+	return c.thread(thread, object.Read).Resume()
 }
 
 // ThreadAbort serves thread_abort.

@@ -101,8 +101,10 @@ func TestThreadRuns(t *testing.T) {
 	_, kr = task.ThreadCreate(c, p.self)
 	w.want(kr, mach.KernNotSupported)
 
-	read := p.name(other.th.ThreadPort(p.Task, object.Read)) // reading is all that it is good for
-	for _, kr := range []mach.KernReturn{threadact.ThreadSuspend(c, read), threadact.ThreadResume(c, read),
+	read := p.name(other.th.ThreadPort(p.Task, object.Read)) // good for reading and for stopping
+	w.want(threadact.ThreadSuspend(c, read), 0)
+	w.want(threadact.ThreadResume(c, read), 0)
+	for _, kr := range []mach.KernReturn{
 		threadact.ThreadAbort(c, read), threadact.ThreadAbortSafely(c, read),
 		threadact.ThreadSetState(c, read, 6, words), threadact.ThreadTerminate(c, read)} { // which takes the right along
 		w.want(kr, mach.KernInvalidArgument)

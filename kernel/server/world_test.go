@@ -14,8 +14,8 @@ import (
 	"portcullis.dev/rules"
 )
 
-// clock is set by hand.
-type clock struct {
+// manualClock is set by hand.
+type manualClock struct {
 	mu     sync.Mutex
 	now    uint64
 	alarms map[*alarm]struct{}
@@ -26,13 +26,13 @@ type alarm struct {
 	f  func()
 }
 
-func (c *clock) Now() uint64 {
+func (c *manualClock) Now() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-func (c *clock) AfterFunc(d time.Duration, f func()) func() bool {
+func (c *manualClock) AfterFunc(d time.Duration, f func()) func() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := &alarm{at: c.now + uint64(d), f: f}
@@ -47,7 +47,7 @@ func (c *clock) AfterFunc(d time.Duration, f func()) func() bool {
 }
 
 // pass lets time pass.
-func (c *clock) pass(d time.Duration) {
+func (c *manualClock) pass(d time.Duration) {
 	c.mu.Lock()
 	c.now += uint64(d)
 	var due []*alarm
@@ -67,12 +67,13 @@ func (c *clock) pass(d time.Duration) {
 type world struct {
 	testing.TB
 	*object.Machine
-	clock *clock
-	pid   int32
+	clock    *manualClock
+	pid      int32
+	messages bool // calls may leave messages
 }
 
 func newWorld(t testing.TB, c object.Config, s server.Config) *world {
-	w := &world{TB: t, clock: &clock{alarms: map[*alarm]struct{}{}}}
+	w := &world{TB: t, clock: &manualClock{alarms: map[*alarm]struct{}{}}}
 	c.Clock, c.Server = w.clock, server.New(s)
 	w.Machine = object.New(c)
 	return w
@@ -84,7 +85,7 @@ type person struct {
 	*object.Task
 	th     *object.Thread
 	mem    *client.Memory
-	c      *client.Caller
+	c      recorder
 	self   mach.Name // its own task's control port, the name that it was born with
 	thread mach.Name // its main thread's
 	host   mach.Name
@@ -106,9 +107,10 @@ func (w *world) join(c object.TaskConfig) *person {
 	}
 	th, kr := t.NewThread(object.MainThread, nil, nil)
 	w.want(kr, 0)
-	p := &person{w: w, Task: t, th: th, mem: mem, self: t.Self(), thread: th.Self(), host: t.HostSelf(),
-		c: &client.Caller{Thread: th.IPC, Memory: mem, Kind: mach.SendKobjectCall}}
-	p.c.Reply()
+	caller := &client.Caller{Thread: th.IPC, Memory: mem, Kind: mach.SendKobjectCall}
+	caller.Reply()
+	p := &person{w: w, Task: t, th: th, mem: mem, self: t.Self(), thread: th.Self(), host: t.HostSelf()}
+	p.c = recorder{p, caller}
 	return p
 }
 

@@ -22,4 +22,6 @@ func (c tasks) TaskSuspend2(_ *rpc.Message[port], task port) (port, mach.KernRet
 }
 
 // TaskResume2 serves task_resume2, a message to the token that uses it up.
-func (c tasks) TaskResume2(_ *rpc.Message[port], token port) mach.KernReturn { return c.m.ResumeToken(token) }
+func (c tasks) TaskResume2(_ *rpc.Message[port], token port) mach.KernReturn {
+	return c.m.ResumeToken(token)
+}

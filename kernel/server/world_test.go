@@ -189,3 +189,13 @@ func (w *world) pending() (at []uint64) {
 	}
 	return at
 }
+
+// next receives a message without waiting and returns its id.
+func (p *person) next(n mach.Name) int32 {
+	p.w.Helper()
+	buf := make([]byte, 200)
+	p.w.want(p.th.IPC.Msg2(&ipc.Args{Options: mach.RcvMsg | mach.RcvTimeout, Receive: n, Buffer: buf}), 0)
+	var h mach.Header
+	h.Decode(buf)
+	return h.ID
+}

@@ -10,29 +10,15 @@ import (
 	"sync"
 	"testing"
 
-	"portcullis.dev/defs/clock"
 	"portcullis.dev/defs/hostpriv"
 	"portcullis.dev/defs/machhost"
 	"portcullis.dev/defs/machport"
 	"portcullis.dev/defs/machvm"
-	"portcullis.dev/defs/semaphore"
 	"portcullis.dev/defs/task"
 	"portcullis.dev/defs/threadact"
 	"portcullis.dev/mach"
 	"portcullis.dev/mig/rpc"
 )
-
-// subsystems are the first and the last message of each interface that is served.
-var subsystems = [][2]int32{
-	{machport.IDMachPortNames, machport.IDMachPortAssertAttributes},
-	{task.IDTaskTerminate, task.IDTaskRegisterHardenedExceptionHandler},
-	{threadact.IDThreadTerminate, threadact.IDThreadAdoptExceptionHandler},
-	{machvm.IDMachVmAllocate, machvm.IDMachVmRemapNew},
-	{machhost.IDHostInfo, machhost.IDMachZoneInfoForZone},
-	{hostpriv.IDHostGetBootInfo, hostpriv.IDHostProcessorSetPriv},
-	{semaphore.IDSemaphoreSignal, semaphore.IDSemaphoreTimedwaitSignal},
-	{clock.IDClockGetTime, clock.IDClockAlarm},
-}
 
 // served are the messages that were called, and those that succeeded.
 var served = struct {
@@ -72,26 +58,6 @@ func (r recorder) Call(req *rpc.Message[mach.Name], o *rpc.Options) (*rpc.Messag
 			now)
 	}
 	return rep, kr
-}
-
-// exists says whether the server knows a message, by sending it to a port that no call is for.
-func (p *person) exists(id int32) bool {
-	p.w.Helper()
-	rep, kr := p.c.Call(&rpc.Message[mach.Name]{ID: id, Dest: p.host, DestDisposition: mach.CopySend}, &rpc.Options{})
-	p.w.want(kr, 0)
-	return mach.KernReturn(int32(binary.LittleEndian.Uint32(rep.Body[8:]))) != mach.MigBadID
-}
-
-// known lists the messages that the server knows.
-func (p *person) known() (ids []int32) {
-	for _, s := range subsystems {
-		for id := s[0]; id <= s[1]; id++ {
-			if p.exists(id) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return ids
 }
 
 // never are the messages that never succeed, as their servers say.

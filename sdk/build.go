@@ -139,3 +139,12 @@ func tool(ctx context.Context, dir, name string, args ...string) error {
 	}
 	return nil
 }
+
+// Compile returns the flags that a C or C++ compiler finds the headers with.
+func (s *SDK) Compile() []string { return []string{"-isystem", s.Include} }
+
+// Link returns the flags that link a program with libmach. A program is a task from its start, whether or not it makes a
+// call.
+func (s *SDK) Link() []string {
+	return []string{"-Wl,-u,portcullis_task", s.Library, "-pthread"}
+}

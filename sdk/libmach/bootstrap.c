@@ -19,7 +19,7 @@ fit(name_t to, const char *from)
 }
 
 kern_return_t
-bootstrap_look_up2(mach_port_t bp, const name_t service_name, mach_port_t *sp, pid_t target, uint64_t flags)
+bootstrap_look_up2(mach_port_t bp, const char *service_name, mach_port_t *sp, pid_t target, uint64_t flags)
 {
 	unsigned char instance[16] = { 0 };
 	audit_token_t creds;
@@ -34,13 +34,13 @@ bootstrap_look_up2(mach_port_t bp, const name_t service_name, mach_port_t *sp, p
 }
 
 kern_return_t
-bootstrap_look_up(mach_port_t bp, const name_t service_name, mach_port_t *sp)
+bootstrap_look_up(mach_port_t bp, const char *service_name, mach_port_t *sp)
 {
 	return bootstrap_look_up2(bp, service_name, sp, 0, 0);
 }
 
 kern_return_t
-bootstrap_check_in(mach_port_t bp, const name_t service_name, mach_port_t *sp)
+bootstrap_check_in(mach_port_t bp, const char *service_name, mach_port_t *sp)
 {
 	unsigned char instance[16] = { 0 };
 	name_t name;
@@ -54,7 +54,7 @@ bootstrap_check_in(mach_port_t bp, const name_t service_name, mach_port_t *sp)
 }
 
 kern_return_t
-bootstrap_register2(mach_port_t bp, name_t service_name, mach_port_t sp, int flags)
+bootstrap_register2(mach_port_t bp, char *service_name, mach_port_t sp, int flags)
 {
 	name_t name;
 	kern_return_t kr = fit(name, service_name);
@@ -63,13 +63,13 @@ bootstrap_register2(mach_port_t bp, name_t service_name, mach_port_t sp, int fla
 }
 
 kern_return_t
-bootstrap_register(mach_port_t bp, name_t service_name, mach_port_t sp)
+bootstrap_register(mach_port_t bp, char *service_name, mach_port_t sp)
 {
 	return bootstrap_register2(bp, service_name, sp, 0);
 }
 
 kern_return_t
-bootstrap_create_server(mach_port_t bp, cmd_t server_cmd, uid_t server_uid, boolean_t on_demand, mach_port_t *server_port)
+bootstrap_create_server(mach_port_t bp, char *server_cmd, uid_t server_uid, boolean_t on_demand, mach_port_t *server_port)
 {
 	return vproc_mig_create_server(bp, server_cmd, server_uid, on_demand, server_port);
 }

@@ -44,15 +44,15 @@ typedef boolean_t *bool_array_t;
 #define BOOTSTRAP_DENY_JOB_CREATION 0x4
 #define BOOTSTRAP_PRIVILEGED_SERVER 0x8
 
-extern kern_return_t bootstrap_create_server(mach_port_t bp, cmd_t server_cmd, uid_t server_uid, boolean_t on_demand,
+extern kern_return_t bootstrap_create_server(mach_port_t bp, char *server_cmd, uid_t server_uid, boolean_t on_demand,
 	mach_port_t *server_port);
 extern kern_return_t bootstrap_subset(mach_port_t bp, mach_port_t requestor_port, mach_port_t *subset_port);
 extern kern_return_t bootstrap_parent(mach_port_t bp, mach_port_t *parent_port);
-extern kern_return_t bootstrap_register(mach_port_t bp, name_t service_name, mach_port_t sp);
-extern kern_return_t bootstrap_register2(mach_port_t bp, name_t service_name, mach_port_t sp, int flags);
-extern kern_return_t bootstrap_check_in(mach_port_t bp, const name_t service_name, mach_port_t *sp);
-extern kern_return_t bootstrap_look_up(mach_port_t bp, const name_t service_name, mach_port_t *sp);
-extern kern_return_t bootstrap_look_up2(mach_port_t bp, const name_t service_name, mach_port_t *sp, pid_t target_pid,
+extern kern_return_t bootstrap_register(mach_port_t bp, char *service_name, mach_port_t sp);
+extern kern_return_t bootstrap_register2(mach_port_t bp, char *service_name, mach_port_t sp, int flags);
+extern kern_return_t bootstrap_check_in(mach_port_t bp, const char *service_name, mach_port_t *sp);
+extern kern_return_t bootstrap_look_up(mach_port_t bp, const char *service_name, mach_port_t *sp);
+extern kern_return_t bootstrap_look_up2(mach_port_t bp, const char *service_name, mach_port_t *sp, pid_t target_pid,
 	uint64_t flags);
 extern const char *bootstrap_strerror(kern_return_t r);
 

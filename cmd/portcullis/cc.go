@@ -52,7 +52,7 @@ func compile(cmd *cobra.Command, args []string) error {
 		}
 		return err
 	}
-	include, link := []string{"-isystem", s.Include}, []string{"-Wl,-u,mach_task_self_", s.Library, "-pthread"}
+	include, link := s.Compile(), s.Link()
 	if slices.Contains(args, "--print-flags") {
 		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(append(include, link...), " "))
 		return nil

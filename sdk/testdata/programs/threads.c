@@ -17,7 +17,7 @@ struct answer {
 };
 
 static mach_port_t port;
-static semaphore_t ready;
+static semaphore_t ready, go_on;
 static int served;
 
 static boolean_t
@@ -78,7 +78,7 @@ tells(void *unused)
 	its_port = pthread_mach_thread_np(pthread_self());
 	TRUE_(its_port == self && pthread_from_mach_thread_np(its_port) == pthread_self());
 	OK(semaphore_signal(ready));
-	OK(semaphore_wait(ready));
+	OK(semaphore_wait(go_on));
 	return NULL;
 }
 
@@ -99,6 +99,7 @@ main(void)
 	OK(mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &port));
 	OK(mach_port_insert_right(mach_task_self(), port, port, MACH_MSG_TYPE_MAKE_SEND));
 	OK(semaphore_create(mach_task_self(), &ready, SYNC_POLICY_FIFO, 0));
+	OK(semaphore_create(mach_task_self(), &go_on, SYNC_POLICY_FIFO, 0));
 	IS(semaphore_timedwait(ready, soon), KERN_OPERATION_TIMED_OUT);
 	TRUE_(pthread_create(&server, NULL, serve, NULL) == 0);
 	OK(semaphore_wait(ready));
@@ -112,8 +113,8 @@ main(void)
 
 	TRUE_(pthread_create(&t, NULL, tells, NULL) == 0);
 	OK(semaphore_wait(ready));
-	TRUE_(pthread_mach_thread_np(t) != MACH_PORT_NULL);
-	OK(semaphore_signal(ready));
+	TRUE_(pthread_mach_thread_np(t) == its_port);
+	OK(semaphore_signal(go_on));
 	pthread_join(t, NULL);
 
 	timer = mk_timer_create();

@@ -27,6 +27,10 @@ typedef uint32_t mach_voucher_attr_command_t, mach_voucher_attr_recipe_command_t
 #define MACH_VOUCHER_ATTR_USER_DATA_STORE ((mach_voucher_attr_recipe_command_t)211)
 typedef uint32_t mach_voucher_attr_content_size_t;
 typedef uint8_t *mach_voucher_attr_content_t;
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wc99-extensions"
+#endif
 #pragma pack(push, 1)
 typedef struct mach_voucher_attr_recipe_data {
 	mach_voucher_attr_key_t key;
@@ -36,6 +40,9 @@ typedef struct mach_voucher_attr_recipe_data {
 	__extension__ uint8_t content[];
 } mach_voucher_attr_recipe_data_t;
 #pragma pack(pop)
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
 typedef mach_voucher_attr_recipe_data_t *mach_voucher_attr_recipe_t;
 typedef uint32_t mach_voucher_attr_recipe_size_t;
 typedef uint8_t *mach_voucher_attr_raw_recipe_t;

@@ -1,0 +1,6 @@
+#ifndef _MACH_ARM_BOOLEAN_H_
+#define _MACH_ARM_BOOLEAN_H_
+
+#include <mach/machine/boolean.h>
+
+#endif

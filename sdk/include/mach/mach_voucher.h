@@ -1,0 +1,6 @@
+#ifndef _MACH_MACH_VOUCHER_H_
+#define _MACH_MACH_VOUCHER_H_
+
+#include <mach/mach_types.h>
+
+#endif

@@ -1,0 +1,6 @@
+#ifndef _MACH_DEBUG_ZONE_INFO_H_
+#define _MACH_DEBUG_ZONE_INFO_H_
+
+#include <mach_debug/mach_debug_types.h>
+
+#endif

@@ -3,11 +3,19 @@
 package sdk_test
 
 import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/mach"
+	"portcullis.dev/trap"
 )
 
 // TestPrograms runs every program of testdata/programs as a task of a kernel, without restrictions beyond everybody's and
@@ -42,4 +50,45 @@ func args(p restrict.Policy) []string {
 		return []string{"--hardened"}
 	}
 	return nil
+}
+
+// TestKernelEnds: a process that waits for a handler when the kernel ends dies of its fault.
+func TestKernelEnds(t *testing.T) {
+	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/waits.c")
+	w := newWorld(t, restrict.Default)
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), trap.Environment+"="+w.path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "asked\n" {
+		t.Errorf("it says %q: %v", line, err)
+	}
+	w.kernel.Close()
+	cmd.Wait()
+	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGSEGV {
+		t.Error(cmd.ProcessState)
+	}
+}
+
+// TestGuardCorpse: of a process that a guard killed, handlers learn which it was.
+func TestGuardCorpse(t *testing.T) {
+	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/guard.c")
+	w := newWorld(t, restrict.Default)
+	out, end := w.run(program)
+	if !end.Success() || len(w.violations) != 1 {
+		t.Fatalf("%v, %d violations\n%s", end, len(w.violations), out)
+	}
+	v := w.violations[0]
+	want := fmt.Sprintf("10 %#x %#x\n13 0xa %#x\nsignal 9\n", 9<<24|uint64(mach.ExcGuard)<<20|uint64(v.Code)&0xfffff,
+		v.Subcode, 23<<32|uint64(v.Code)&0xffffffff)
+	if out != want {
+		t.Errorf("it says %q, want %q", out, want)
+	}
 }

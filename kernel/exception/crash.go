@@ -1,6 +1,7 @@
 package exception
 
 import (
+	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/mach"
@@ -50,15 +51,16 @@ func Guard(th *object.Thread, v *restrict.Violation) Outcome {
 
 // NotifyCorpse tells the handlers of EXC_CORPSE_NOTIFY that a corpse is there: the task's own and then the host's, which
 // is the way of crash reporters that the system starts. what is the exception that the corpse was made for (EXC_CRASH;
-// EXC_GUARD and EXC_RESOURCE for those of which the task did not die) and subcode the [Reason]. The corpse's threads are gone: thread is the id of the one
-// that died, for messages that carry it, and the port of the thread is null in those that carry ports. registers are
-// its, nil if nobody kept them; what handlers answer changes none. The caller holds a right to the corpse meanwhile.
+// EXC_GUARD and EXC_RESOURCE for those of which the task did not die) and subcode the [Reason]. The corpse's threads are
+// gone: thread is the id of the one that died, for messages that carry it, and the port of the thread is null in those
+// that carry ports. registers are its, nil if nobody kept them; what handlers answer changes none. by is a thread of the
+// kernel's own ([object.Machine.KernelThread]), which waits for the answers; killing it ends the wait. The caller holds a
+// right to the corpse meanwhile.
 //
 // Source: XNU osfmk/kern/task.c, task_deliver_crash_notification; osfmk/kern/thread.c, its caller.
-func NotifyCorpse(corpse *object.Task, thread uint64, registers object.State, what mach.ExceptionType,
+func NotifyCorpse(by *ipc.Thread, corpse *object.Task, thread uint64, registers object.State, what mach.ExceptionType,
 	subcode int64) Outcome {
 	x := Exception{mach.ExcCorpseNotify, int64(what), subcode}
-	by := corpse.Machine().KernelThread()
 	for _, l := range []object.Level{object.TaskLevel, object.HostLevel} {
 		h, ok := corpse.Handler(l, x.Type)
 		if !ok {

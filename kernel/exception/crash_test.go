@@ -120,7 +120,7 @@ func TestNotifyCorpse(t *testing.T) {
 		w.want(kr, 0)
 		r := &raised{w, make(chan exception.Outcome, 1)}
 		go func() {
-			r.outcome <- exception.NotifyCorpse(p.Task, id, p.cpu, mach.ExcCrash, 0x1234)
+			r.outcome <- exception.NotifyCorpse(w.KernelThread(), p.Task, id, p.cpu, mach.ExcCrash, 0x1234)
 		}()
 		w.want(first.Space.Deallocate(first.th.IPC, first.receive(port).Remote), 0)
 		m := last.receive(lastPort)
@@ -157,7 +157,7 @@ func TestNotifyCorpse(t *testing.T) {
 	p := w.plain()
 	right, kr := p.Corpse()
 	w.want(kr, 0)
-	if got := exception.NotifyCorpse(p.Task, 1, nil, mach.ExcGuard, 0); got != exception.Unhandled {
+	if got := exception.NotifyCorpse(w.KernelThread(), p.Task, 1, nil, mach.ExcGuard, 0); got != exception.Unhandled {
 		t.Error(got)
 	}
 	right.ReleaseSend()

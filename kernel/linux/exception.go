@@ -59,19 +59,23 @@ func (p *Process) deliver(s *Stopped) {
 	s.Default()
 }
 
-// crash tells of the end of the process, while it can still be looked at.
+// crash tells of the end of the process, while it can still be looked at: first who handles EXC_CRASH, then who handles
+// EXC_CORPSE_NOTIFY, then Config.Crashed. Who handles it is the last to be told.
 func (p *Process) crash(t *thread, s *Stopped, x exception.Exception, signal exception.Signal) {
 	if !p.dying.CompareAndSwap(false, true) {
 		return
 	}
-	if exception.Raise(t.object, exception.Crash(signal, x)) == exception.Ended {
+	if exception.Raise(t.object, exception.Crash(signal, x)) != exception.Unhandled {
 		return
 	}
-	if p.kernel.config.Crashed == nil {
+	if p.kernel.config.Crashed == nil && !p.mourned() {
 		return
 	}
 	stops := p.stopOthers(s)
-	p.kernel.config.Crashed(&Fault{Process: p, Exception: x, Signal: signal, Stopped: s, Stops: stops})
+	if !p.corpse(t.object, stops, exception.Reason{Namespace: exception.ReasonSignal, Code: uint64(signal)}) &&
+		p.kernel.config.Crashed != nil {
+		p.kernel.config.Crashed(&Fault{Process: p, Exception: x, Signal: signal, Stopped: s, Stops: stops})
+	}
 	for _, o := range stops.Threads {
 		if o != s {
 			o.Resume()

@@ -81,6 +81,7 @@ type Kernel struct {
 // fork is what a child is to inherit.
 type fork struct {
 	parent *Process
+	left   *object.Inheritance
 	made   time.Time
 }
 
@@ -159,6 +160,7 @@ func (k *Kernel) Close() {
 	}
 	k.mu.Unlock()
 	k.wait.Wait()
+	k.forget(nil)
 	k.Machine.Close()
 }
 
@@ -180,25 +182,40 @@ func (k *Kernel) Find(pid int) *Process {
 	return k.processes[pid]
 }
 
-// newFork makes a token for a child of p.
+// newFork makes a token for a child of p. What p has now is what the child inherits.
 func (k *Kernel) newFork(p *Process) (trap.Token, error) {
 	var token trap.Token
 	rand.Read(token[:])
+	f := &fork{p, p.Task.Bequeath(), time.Now()}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	n := 0
-	for t, f := range k.forks {
-		if time.Since(f.made) > forkTime {
+	var old []*fork
+	for t, o := range k.forks {
+		if time.Since(o.made) > forkTime {
 			delete(k.forks, t)
-		} else if f.parent == p {
+			old = append(old, o)
+		} else if o.parent == p {
 			n++
 		}
 	}
+	if n < maxForks && !k.closed {
+		k.forks[token] = f
+	} else {
+		old = append(old, f)
+	}
+	k.mu.Unlock()
+	drop(old)
 	if n >= maxForks {
 		return trap.Token{}, fmt.Errorf("%d children have not come forward", n)
 	}
-	k.forks[token] = &fork{p, time.Now()}
 	return token, nil
+}
+
+// drop gives up what no child came for.
+func drop(forks []*fork) {
+	for _, f := range forks {
+		f.left.Release()
+	}
 }
 
 // takeFork uses a token up; nil if there is no such token.
@@ -208,6 +225,21 @@ func (k *Kernel) takeFork(token trap.Token) *fork {
 	f := k.forks[token]
 	delete(k.forks, token)
 	return f
+}
+
+// forget drops the forks of a process that has ended, and of every process if that is nil. A child may still be on its
+// way if the token is fresh.
+func (k *Kernel) forget(p *Process) {
+	var old []*fork
+	k.mu.Lock()
+	for t, f := range k.forks {
+		if p == nil || f.parent == p && time.Since(f.made) > time.Second {
+			delete(k.forks, t)
+			old = append(old, f)
+		}
+	}
+	k.mu.Unlock()
+	drop(old)
 }
 
 // clock is the time of the machine: mach_absolute_time counts nanoseconds of CLOCK_MONOTONIC.

@@ -47,6 +47,7 @@ type Process struct {
 	lanes   map[uint32]*lane
 	threads map[int]*thread // by Linux thread id
 	work    sync.WaitGroup  // lanes
+	errand  *ipc.Thread     // tells of the corpse; nil unless the process dies so
 }
 
 // Name returns the name of the program.
@@ -112,7 +113,11 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	p := &Process{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid), Started: time.Now(), kernel: k, socket: s,
 		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{},
 		threads: map[int]*thread{}, finished: make(chan struct{})}
+	var left *object.Inheritance
 	abandon := func(errno unix.Errno, err error) (*Process, unix.Errno, error) {
+		if left != nil {
+			left.Release()
+		}
 		if p.area != nil {
 			p.area.Close()
 		}
@@ -130,6 +135,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 			return abandon(unix.EPERM, fmt.Errorf("process %d shows a token that is not good", p.PID))
 		}
 		prog.Parent, prog.Forked = f.parent, f.parent.Path == p.Path
+		left = f.left
 	} else {
 		prog.Parent = k.ancestor(p.PID)
 	}
@@ -142,6 +148,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 		return abandon(unix.ENOMEM, err)
 	}
 	c := object.TaskConfig{PID: int32(p.PID), Restrict: known, Memory: memory{k}, Process: p, Enroll: p.enroll,
+		Root: p.UID == 0, Inherit: left,
 		Identity: ipc.Identity{Security: [2]uint32{cred.Uid, cred.Gid}, Audit: mach.AuditToken{cred.Uid, cred.Uid, cred.Gid,
 			cred.Uid, cred.Gid, uint32(cred.Pid), 0, k.version.Add(1)}}}
 	if p.Parent != nil {
@@ -439,6 +446,9 @@ func (p *Process) end() {
 	for _, l := range p.lanes {
 		l.end()
 	}
+	if p.errand != nil {
+		p.errand.Kill()
+	}
 	p.mu.Unlock()
 	close(p.finished)
 	p.stops.abandon()
@@ -452,12 +462,8 @@ func (p *Process) end() {
 	if k.processes[p.PID] == p {
 		delete(k.processes, p.PID)
 	}
-	for t, f := range k.forks {
-		if f.parent == p && time.Since(f.made) > time.Second {
-			delete(k.forks, t)
-		}
-	}
 	k.mu.Unlock()
+	k.forget(p)
 	if k.config.Ended != nil {
 		k.config.Ended(p)
 	}

@@ -106,7 +106,7 @@ func (r *registers) End() {
 	stands := r.at != nil
 	r.ended = true
 	r.mu.Unlock()
-	if stands || r.process.ending() || r.process.threadEnds(r.tid) {
+	if stands || r.process.dying.Load() || r.process.ending() || r.process.threadEnds(r.tid) {
 		return
 	}
 	if s, err := r.process.StopThread(r.tid); err == nil {

@@ -49,13 +49,19 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 		if !p.dying.CompareAndSwap(false, true) {
 			return false // another thread was first; its report is the report
 		}
-		exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
+		asked = exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
 		if p.flags&trap.HelloGo != 0 {
 			v.Backtrace = l.backtrace()
 		}
-		if k.config.Violated != nil {
+		mourned := asked == exception.Unhandled && p.mourned()
+		if k.config.Violated != nil || mourned {
 			v.Stops = p.Stop()
+		}
+		if k.config.Violated != nil {
 			k.config.Violated(v)
+		}
+		if mourned {
+			p.corpse(l.thread, v.Stops, exception.Reason{Namespace: exception.ReasonGuard, Code: uint64(v.Code)})
 		}
 		p.Kill()
 		return false

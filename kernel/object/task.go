@@ -54,8 +54,10 @@ type TaskConfig struct {
 	Memory   ipc.Memory
 	Identity ipc.Identity
 	Parent   *Task // special, registered and exception ports are inherited from it
-	Root     bool  // its host port is the host's privileged one
-	Spawn    Spawner
+	// Inherit, if not nil, is what is inherited in place of what Parent has now. A task that is made uses it up.
+	Inherit *Inheritance
+	Root    bool // its host port is the host's privileged one
+	Spawn   Spawner
 	// Enroll, if not nil, makes threads ([Task.NewThread]) of what runs in the task and is no thread yet. It is called with
 	// nothing locked, before threads are listed or all are stopped.
 	Enroll  func()
@@ -75,10 +77,12 @@ func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
 	c.Restrict.Owner = t
 	t.Space = c.Restrict.NewSpace(m.IPC, ipc.SpaceConfig{Memory: c.Memory, Identity: c.Identity})
 	m.live.tasks.Add(1)
-	if c.Parent != nil {
-		c.Parent.bequeath(t)
+	if i := c.Inherit; i != nil {
+		i.settle(t)
+	} else if c.Parent != nil {
+		c.Parent.Bequeath().settle(t)
 	}
-	if c.Parent == nil || c.Root {
+	if t.special[TaskHostPort] == nil || c.Root {
 		old := t.special[TaskHostPort]
 		t.special[TaskHostPort] = m.Host.makeSend(c.Root)
 		release(old)
@@ -87,20 +91,42 @@ func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
 	return t, nil
 }
 
-// bequeath gives a new task what it inherits.
-func (t *Task) bequeath(to *Task) {
+// Inheritance is what a task leaves to a child, as it was at the moment of the fork. It holds rights: it is passed on
+// in a [TaskConfig], or given up.
+type Inheritance struct {
+	special    [TaskResourceNotifyPort + 1]*ipc.Port
+	registered [RegisterMax]*ipc.Port
+	exceptions actions
+}
+
+// Bequeath returns what a child would inherit now.
+func (t *Task) Bequeath() *Inheritance {
+	i := new(Inheritance)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, which := range []TaskPort{TaskHostPort, TaskBootstrapPort, TaskAccessPort} {
-		to.special[which] = t.special[which].CopySend()
+		i.special[which] = t.special[which].CopySend()
 	}
-	for i, p := range t.registered {
-		to.registered[i] = p.CopySend()
+	for n, p := range t.registered {
+		i.registered[n] = p.CopySend()
 	}
-	to.exceptions = t.exceptions
-	for i := range to.exceptions {
-		to.exceptions[i].port = to.exceptions[i].port.CopySend()
+	i.exceptions = t.exceptions
+	for n := range i.exceptions {
+		i.exceptions[n].port = i.exceptions[n].port.CopySend()
 	}
+	return i
+}
+
+// settle gives a new task what it inherits.
+func (i *Inheritance) settle(t *Task) {
+	t.special, t.registered, t.exceptions = i.special, i.registered, i.exceptions
+	*i = Inheritance{}
+}
+
+// Release gives up what nobody has inherited.
+func (i *Inheritance) Release() {
+	release(i.exceptions.take(append(i.special[:], i.registered[:]...))...)
+	*i = Inheritance{}
 }
 
 // Machine returns the machine the task runs on.

@@ -17,11 +17,11 @@ var _ machvm.Server[port] = memory{}
 // space returns the address space of the task that a control port stands for (convert_port_to_map).
 func (c memory) space(p port) AddressSpace { return spaceOf(c.task(p, object.Control)) }
 
-// readSpace returns that of the task that a read port stands for (convert_port_to_map_read).
+// readSpace returns that of the task that a read port stands for (convert_port_to_map_read), or of a corpse.
 func (c memory) readSpace(p port) AddressSpace { return spaceOf(c.task(p, object.Read)) }
 
 func spaceOf(t *object.Task) AddressSpace {
-	if t == nil || !t.Alive() {
+	if t == nil || !t.Alive() && !t.IsCorpse() {
 		return nil
 	}
 	s, _ := t.Process().(AddressSpace)

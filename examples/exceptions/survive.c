@@ -1,9 +1,12 @@
 /*
  * A program that survives a null dereference: a thread of its own handles the exception and has the faulting thread go
- * on elsewhere. The argument says with which behaviour the handler is registered:
+ * on elsewhere. The first argument says with which behaviour the handler is registered:
  *
  *   state, identity-protected, state-identity-protected   are allowed at every level
  *   default, state-identity                               kill from level 1 on (SET_EXCEPTION_BEHAVIOR)
+ *
+ * The second says whose exceptions it handles: those of the thread, the task (if nothing is said), or the host, for which
+ * the program must run as root; there default and state-identity kill at every level.
  */
 #include <mach/mach.h>
 #include <pthread.h>
@@ -167,6 +170,19 @@ static void *serve(void *port)
 	return NULL;
 }
 
+/* Registers the port for the exceptions of the thread, the task or the host. */
+static kern_return_t set_ports(const char *whose, mach_port_t port, exception_behavior_t behavior)
+{
+	const exception_mask_t mask = EXC_MASK_BAD_ACCESS;
+
+	behavior |= (exception_behavior_t)MACH_EXCEPTION_CODES;
+	if (strcmp(whose, "thread") == 0)
+		return thread_set_exception_ports(mach_thread_self(), mask, port, behavior, FLAVOR);
+	if (strcmp(whose, "host") == 0)
+		return host_set_exception_ports(mach_host_self(), mask, port, behavior, FLAVOR);
+	return task_set_exception_ports(mach_task_self(), mask, port, behavior, FLAVOR);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -179,26 +195,26 @@ int main(int argc, char **argv)
 		{"identity-protected", EXCEPTION_IDENTITY_PROTECTED},
 		{"state-identity-protected", EXCEPTION_STATE_IDENTITY_PROTECTED},
 	};
+	const char *whose = argc > 2 ? argv[2] : "task";
 	exception_behavior_t behavior = 0;
 	mach_port_options_t options = {.flags = MPO_EXCEPTION_PORT | MPO_INSERT_SEND_RIGHT};
 	mach_port_t port;
 	pthread_t thread;
 
-	how = argc == 2 ? argv[1] : "identity-protected";
+	how = argc > 1 ? argv[1] : "identity-protected";
 	for (size_t i = 0; i < sizeof behaviors / sizeof *behaviors; i++)
 		if (strcmp(how, behaviors[i].name) == 0)
 			behavior = behaviors[i].behavior;
-	if (behavior == 0) {
-		fprintf(stderr, "usage: survive default|state|state-identity|identity-protected|state-identity-protected\n");
+	if (behavior == 0 || (strcmp(whose, "thread") != 0 && strcmp(whose, "task") != 0 && strcmp(whose, "host") != 0)) {
+		fprintf(stderr, "usage: survive default|state|state-identity|identity-protected|state-identity-protected "
+				"[thread|task|host]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	check("mach_port_construct", mach_port_construct(mach_task_self(), &options, 0, &port));
 	if (pthread_create(&thread, NULL, serve, &port) != 0)
 		return 1;
-	check("task_set_exception_ports",
-	      task_set_exception_ports(mach_task_self(), EXC_MASK_BAD_ACCESS, port,
-				       behavior | (exception_behavior_t)MACH_EXCEPTION_CODES, FLAVOR));
+	check("set_exception_ports", set_ports(whose, port, behavior));
 	*(volatile int *)0x10 = 1;
 	printf("the store to 0x10 had no effect\n");
 	return 1;

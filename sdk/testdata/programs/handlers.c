@@ -463,6 +463,17 @@ leaves(void)
 	fault();
 }
 
+/* Reads what the child has in a variable; 0 if that cannot be read. */
+static uint64_t
+read_left(mach_port_t task)
+{
+	mach_vm_size_t got = 0;
+	uint64_t word = 0;
+	mach_vm_address_t from = (mach_vm_address_t)(uintptr_t)&left, to = (mach_vm_address_t)(uintptr_t)&word;
+
+	return mach_vm_read_overwrite(task, from, sizeof word, to, &got) == KERN_SUCCESS ? word : 0;
+}
+
 /* Someone is told of the corpse; its memory can be read until they have answered. */
 static void
 corpse(void)
@@ -470,8 +481,6 @@ corpse(void)
 	mach_port_t port = new_port(), task;
 	exception_behavior_t behavior = (exception_behavior_t)(EXCEPTION_IDENTITY_PROTECTED | MACH_EXCEPTION_CODES);
 	struct note m;
-	mach_vm_size_t got = 0;
-	uint64_t word = 0;
 
 	for (int answered = 0; answered < 2; answered++) {
 		pid_t child;
@@ -485,9 +494,7 @@ corpse(void)
 		TRUE_(m.header.msgh_id == 2408 && m.exception == EXC_CORPSE_NOTIFY && m.code[0] == EXC_CRASH);
 		TRUE_(m.code[1] == ((int64_t)2 << 32 | 11)); /* OS_REASON_SIGNAL, SIGSEGV */
 		OK(task_identity_token_get_task_port(m.token.name, TASK_FLAVOR_CONTROL, &task));
-		OK(mach_vm_read_overwrite(task, (mach_vm_address_t)(uintptr_t)&left, sizeof word, (mach_vm_address_t)(uintptr_t)&word,
-		    &got));
-		TRUE_(word == 0x1eaf && left == 1);
+		TRUE_(read_left(task) == 0x1eaf && left == 1);
 		still_waits(child);
 		if (answered) {
 			answer((struct request *)(void *)&m, &out);
@@ -497,11 +504,9 @@ corpse(void)
 			kill(child, SIGKILL);
 		}
 		IS(ended(child), 128 + (answered ? SIGSEGV : SIGKILL));
-		for (int i = 0; i < 2000 && got != 0; i++, usleep(2000))
-			if (mach_vm_read_overwrite(task, (mach_vm_address_t)(uintptr_t)&left, sizeof word,
-			    (mach_vm_address_t)(uintptr_t)&word, &got) != KERN_SUCCESS)
-				got = 0;
-		TRUE_(got == 0);
+		for (int i = 0; i < 2000 && read_left(task) != 0; i++)
+			usleep(2000);
+		TRUE_(read_left(task) == 0);
 		OK(mach_port_deallocate(mach_task_self(), task));
 		OK(mach_port_deallocate(mach_task_self(), m.token.name));
 		if (!answered)

@@ -3,7 +3,9 @@
 package samples
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis.dev/kernel/bootstrap"
 	"portcullis.dev/kernel/linux"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/kernel/restrict"
@@ -62,17 +65,79 @@ func TestCompile(t *testing.T) {
 	}
 }
 
-// build compiles an example and returns the program.
-func build(t *testing.T, name string) string {
+// build compiles the files of an example and returns the program.
+func build(t *testing.T, names ...string) string {
 	t.Helper()
 	s := installed(t)
-	program := filepath.Join(t.TempDir(), "program")
-	cmd := exec.Command("cc", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-I", s.Include, "-o", program,
-		filepath.Join("..", "..", "examples", name), s.Library, "-pthread")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	program := filepath.Join(t.TempDir(), strings.TrimSuffix(names[0], ".c"))
+	args := []string{"-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Werror", "-o", program}
+	args = append(args, s.Compile()...)
+	for _, name := range names {
+		args = append(args, filepath.Join("..", "..", "examples", "exceptions", name))
+	}
+	if out, err := exec.Command("cc", append(args, s.Link()...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
+}
+
+// world is a kernel, without Developer Mode, whose tasks are at one level.
+type world struct {
+	*testing.T
+	path string
+
+	mu     sync.Mutex
+	killed []restrict.Violation
+}
+
+func newWorld(t *testing.T, l rules.Level) *world {
+	w := &world{T: t, path: filepath.Join(t.TempDir(), "kernel")}
+	var names *bootstrap.Server
+	k := linux.New(linux.Config{
+		Objects: object.Config{Server: server.New(server.Config{})},
+		Admit:   func(*linux.Program) (*restrict.Task, error) { return restrict.NewTask(restrict.ForLevel(l)), nil },
+		Violated: func(v *linux.Violation) {
+			w.mu.Lock()
+			w.killed = append(w.killed, v.Violation)
+			w.mu.Unlock()
+		},
+		Started: func(p *linux.Process) {
+			if p.Parent == nil {
+				if err := names.Lend(p.Task); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	})
+	var err error
+	if names, err = bootstrap.New(k.Machine); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: w.path, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- k.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		<-served
+		names.Close()
+		if s := k.Machine.Stats(); s != (object.Stats{}) {
+			t.Errorf("left behind: %+v", s)
+		}
+	})
+	return w
+}
+
+// command returns a program that is to be a task, and is ended if it takes too long.
+func (w *world) command(program string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	w.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), trap.Environment+"="+w.path)
+	return cmd
 }
 
 // result is what a program did on a kernel.
@@ -82,35 +147,15 @@ type result struct {
 	killed []restrict.Violation
 }
 
-// run runs a program as a task at a level.
-func run(t *testing.T, l rules.Level, program string, args ...string) (r result) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kernel")
-	var mu sync.Mutex
-	k := linux.New(linux.Config{
-		Objects: object.Config{Server: server.New(server.Config{})},
-		Admit:   func(*linux.Program) (*restrict.Task, error) { return restrict.NewTask(restrict.ForLevel(l)), nil },
-		Violated: func(v *linux.Violation) {
-			mu.Lock()
-			r.killed = append(r.killed, v.Violation)
-			mu.Unlock()
-		},
-	})
-	listener, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	served := make(chan error)
-	go func() { served <- k.Serve(ctx, listener) }()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), trap.Environment+"="+path)
+func (w *world) run(program string, args ...string) (r result) {
+	w.Helper()
+	cmd := w.command(program, args...)
 	out, _ := cmd.CombinedOutput()
-	cancel()
-	<-served
-	r.said = string(out)
-	if w := cmd.ProcessState.Sys().(syscall.WaitStatus); w.Signaled() {
-		r.signal = w.Signal()
+	w.mu.Lock()
+	r.said, r.killed, w.killed = string(out), w.killed, nil
+	w.mu.Unlock()
+	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
+		r.signal = s.Signal()
 	}
 	return r
 }
@@ -121,7 +166,11 @@ var levels = []rules.Level{rules.LevelNone, rules.LevelHardenedRuntime, rules.Le
 // TestSurvive: a program survives a null dereference by each behaviour that is allowed at its level, whether the thread's
 // handler is asked, the task's or the host's, and dies at the registration by each other.
 func TestSurvive(t *testing.T) {
-	program := build(t, "exceptions/survive.c")
+	program := build(t, "survive.c")
+	worlds := map[rules.Level]*world{}
+	for _, l := range levels {
+		worlds[l] = newWorld(t, l)
+	}
 	for name, b := range map[string]mach.ExceptionBehavior{"default": mach.ExceptionDefault, "state": mach.ExceptionState,
 		"state-identity": mach.ExceptionStateIdentity, "identity-protected": mach.ExceptionIdentityProtected,
 		"state-identity-protected": mach.ExceptionStateIdentityProtected} {
@@ -131,7 +180,7 @@ func TestSurvive(t *testing.T) {
 				continue
 			}
 			for _, l := range levels {
-				r := run(t, l, program, name, whose)
+				r := worlds[l].run(program, name, whose)
 				forbidden := b == mach.ExceptionDefault || b == mach.ExceptionStateIdentity
 				if forbidden && (l >= rules.Level1 || whose == "host") {
 					code := rules.MakeCode(rules.GuardMachPort, 6, uint32(b|mach.MachExceptionCodes))
@@ -152,9 +201,9 @@ func TestSurvive(t *testing.T) {
 
 // TestWatch: a reporter from outside reads registers and memory of a process that crashes, at every level.
 func TestWatch(t *testing.T) {
-	program := build(t, "exceptions/watch.c")
+	program := build(t, "watch.c")
 	for _, l := range levels {
-		r := run(t, l, program)
+		r := newWorld(t, l).run(program)
 		for _, want := range []string{"exception 1, code 0x1, subcode 0x10\n", "exception 10, code 0xb100001, subcode 0x10\n",
 			"process is the child, pc known, 8 bytes read from its stack\n", "the child was ended by signal 11\n"} {
 			if !strings.Contains(r.said, want) {
@@ -165,4 +214,66 @@ func TestWatch(t *testing.T) {
 			t.Errorf("level %v: %+v", l, r)
 		}
 	}
+}
+
+// TestReporter: a reporter in another process, which programs find by name, reports their crashes at every level: what
+// they died of, and which functions they were in.
+func TestReporter(t *testing.T) {
+	client, reporter := build(t, "client.c"), build(t, "reporter.c", "symbols.c")
+	for _, l := range levels {
+		w := newWorld(t, l)
+		cmd := w.command(reporter, "com.example.reporter")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewScanner(out)
+		if !said.Scan() || said.Text() != "ready" {
+			t.Fatalf("level %v: the reporter says %q", l, said.Text())
+		}
+		for _, tt := range []struct {
+			what, says string
+			functions  []string
+			signal     syscall.Signal
+		}{
+			{"null", "signal 11, exception 1, code 0x1, subcode 0x10", []string{"take_apart", "main"}, syscall.SIGSEGV},
+			{"divide", "signal 8, exception 3, code 0x1, subcode 0", []string{"share", "main"}, syscall.SIGFPE},
+			{"abort", "signal 6, exception 0, code 0, subcode 0", nil, syscall.SIGABRT},
+			{"forbidden", "signal 9, exception 12, code 0x1, subcode 0x2",
+				[]string{"task_set_exception_ports", "trust", "run", "main"}, syscall.SIGKILL},
+		} {
+			c := w.command(client, "com.example.reporter", tt.what)
+			printed, _ := c.CombinedOutput()
+			if tt.what == "forbidden" && l < rules.Level1 {
+				if string(printed) != "forbidden: 2\n" {
+					t.Errorf("level %v: %s: %v: %q", l, tt.what, c.ProcessState, printed)
+				}
+				continue
+			}
+			if s := c.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != tt.signal {
+				t.Errorf("level %v: %s: %v: %q", l, tt.what, c.ProcessState, printed)
+			}
+			report := hear(said, "end of the report")
+			want := append([]string{fmt.Sprintf("process %d", c.Process.Pid), tt.says, "pc 0x"}, tt.functions...)
+			for _, line := range want {
+				if !strings.Contains(report, line) {
+					t.Errorf("level %v: %s: no %q in the report:\n%s", l, tt.what, line, report)
+				}
+			}
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// hear returns lines up to one.
+func hear(s *bufio.Scanner, last string) string {
+	var b strings.Builder
+	for s.Scan() && s.Text() != last {
+		b.WriteString(s.Text() + "\n")
+	}
+	return b.String()
 }

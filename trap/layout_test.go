@@ -91,6 +91,8 @@ func TestLayout(t *testing.T) {
 		"PT_OP_TIMER_CREATE":                      uint64(OpTimerCreate),
 		"PT_OP_TIMER_DESTROY":                     uint64(OpTimerDestroy),
 		"PT_OP_VOUCHER_CREATE":                    uint64(OpVoucherCreate),
+		"PT_OP_FILEPORT_MAKEPORT":                 uint64(OpFileportMakePort),
+		"PT_OP_MEMORY_ENTRY_OPEN":                 uint64(OpMemoryEntryOpen),
 		"PT_HELLO":                                uint64(Hello),
 		"PT_LANE":                                 uint64(Lane),
 		"PT_DOORBELL":                             uint64(Doorbell),

@@ -120,6 +120,14 @@ const (
 	OpVoucherCreate Op = 120
 )
 
+// Operations on files.
+const (
+	OpFileportMakePort Op = 128 + iota
+	OpFileportMakeFD
+	OpMemoryEntryMake
+	OpMemoryEntryOpen
+)
+
 // Piece is one piece of out-of-line memory that goes with a payload (struct pt_ool).
 type Piece struct {
 	Address uint64 // in: in the task; out: the cookie in the descriptor; 0 for the message itself

@@ -42,13 +42,41 @@ type Socket struct {
 // Send sends a packet, with a file's descriptor if f is not nil. The file stays open. Send may be called by several
 // goroutines at once.
 func (s *Socket) Send(p *Packet, f *os.File) error {
-	var oob []byte
-	if f != nil {
-		oob = unix.UnixRights(int(f.Fd()))
-	}
 	b := *(*[PacketSize]byte)(unsafe.Pointer(p))
-	_, _, err := s.Conn.WriteMsgUnix(b[:], oob, nil)
+	if f == nil {
+		_, _, err := s.Conn.WriteMsgUnix(b[:], nil, nil)
+		return err
+	}
+	return withFD(f, func(fd int) error {
+		_, _, err := s.Conn.WriteMsgUnix(b[:], unix.UnixRights(fd), nil)
+		return err
+	})
+}
+
+// withFD lends the descriptor of a file. Other than [os.File.Fd] it leaves the file as it is: not to wait is a property
+// of the open file, which others have, too.
+func withFD(f *os.File, use func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if other := c.Control(func(fd uintptr) { err = use(int(fd)) }); other != nil {
+		return other
+	}
 	return err
+}
+
+// Duplicate returns a file of its own for the same open file.
+func Duplicate(f *os.File) (own *os.File, err error) {
+	err = withFD(f, func(from int) error {
+		fd, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("duplicating %s: %w", f.Name(), err)
+		}
+		own = os.NewFile(uintptr(fd), f.Name())
+		return nil
+	})
+	return own, err
 }
 
 // Receive receives a packet and the file that came with it, nil if none did. One goroutine receives.

@@ -49,8 +49,16 @@ func (b *bulkBox) putIn(index uint32, f *os.File) {
 	b.came.Broadcast()
 }
 
-// takeIn returns the file that the thread gave for an entry; nil if it gave none.
-func (b *bulkBox) takeIn(index uint32) *os.File {
+// takeIn returns the file that the thread gave for an entry; nil if it gave none. Others work while it waits.
+func (b *bulkBox) takeIn(k *Kernel, index uint32) *os.File {
+	b.mu.Lock()
+	f := b.in[index]
+	delete(b.in, index)
+	b.mu.Unlock()
+	if f != nil {
+		return f
+	}
+	defer k.asleep()()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	late := false
@@ -64,7 +72,7 @@ func (b *bulkBox) takeIn(index uint32) *os.File {
 	for b.in[index] == nil && !late && !b.shut {
 		b.came.Wait()
 	}
-	f := b.in[index]
+	f = b.in[index]
 	delete(b.in, index)
 	return f
 }
@@ -145,7 +153,7 @@ func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte,
 			}
 			return append([]byte(nil), l.in[p.Offset:p.Offset+p.Size]...), true
 		}
-		b, err := m.kernel.openBulk(l.bulk.takeIn(uint32(i)), p.Size)
+		b, err := m.kernel.openBulk(l.bulk.takeIn(m.kernel, uint32(i)), p.Size)
 		if err != nil {
 			l.process.kernel.log.Warn("memory that is no memory", "pid", l.process.PID, "error", err)
 			return nil, false

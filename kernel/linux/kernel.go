@@ -96,6 +96,9 @@ func New(c Config) *Kernel {
 	if c.Objects.CPU == "" {
 		c.Objects.CPU = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	}
+	if c.Objects.Files == 0 {
+		c.Objects.Files = fileLimit()
+	}
 	c.Objects.Release = k.release
 	k.Machine = object.New(c.Objects)
 	return k

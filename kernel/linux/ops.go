@@ -107,7 +107,7 @@ func (l *lane) message() bool {
 	size, aux := a[6], a[7]
 	in := l.in
 	if l.request.size == 0 && len(l.pieces) > 0 && l.pieces[0].Address == 0 && l.pieces[0].Offset == trap.Bulk {
-		b, err := l.process.kernel.openBulk(l.bulk.takeIn(0), l.pieces[0].Size)
+		b, err := l.process.kernel.openBulk(l.bulk.takeIn(l.process.kernel, 0), l.pieces[0].Size)
 		if err != nil {
 			l.code = mach.SendInvalidData
 			return true
@@ -252,6 +252,8 @@ func (l *lane) operation() mach.KernReturn {
 			return kr
 		}
 		return l.give(p)
+	case trap.OpFileportMakePort, trap.OpFileportMakeFD, trap.OpMemoryEntryMake, trap.OpMemoryEntryOpen:
+		return l.fileOperation()
 	}
 	return l.portOperation()
 }

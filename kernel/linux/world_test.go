@@ -84,6 +84,9 @@ func newWorld(tb testing.TB, p restrict.Policy, change func(*linux.Config)) *wor
 		if err := <-done; err != nil {
 			tb.Error(err)
 		}
+		for until := time.Now().Add(5 * time.Second); w.Machine.Stats().Files > 0 && time.Now().Before(until); {
+			time.Sleep(time.Millisecond) // files are closed on the side
+		}
 		if s := w.Machine.Stats(); s != (object.Stats{}) {
 			tb.Errorf("left behind: %+v", s)
 		}

@@ -41,8 +41,10 @@ type Config struct {
 	Clock        Clock                  // nil: time stands still
 	Limits       ipc.Limits
 	Release      func([]byte) // see ipc.Config
-	// Objects bounds the threads, semaphores and identity tokens that one task may have made; default 1<<16.
-	Objects       int64
+	// Objects bounds the threads, semaphores, identity tokens and files that one task may have made; default 1<<16.
+	Objects int64
+	// Files bounds the open files that ports stand for; one task may have made an eighth of them. Default 1024.
+	Files         int64
 	CPU           string // "arm64" or "x86_64": which thread-state flavors there are; default arm64
 	DeveloperMode bool
 	Hooks         Hooks
@@ -58,6 +60,7 @@ type Machine struct {
 
 	clock  Clock
 	limit  int64
+	files  int64
 	cpu    string
 	hooks  Hooks
 	server Server
@@ -65,7 +68,7 @@ type Machine struct {
 
 	developer atomic.Bool
 	threads   atomic.Uint64 // the last thread id
-	live      struct{ tasks, threads, semaphores, tokens, timers atomic.Int64 }
+	live      struct{ tasks, threads, semaphores, tokens, timers, files atomic.Int64 }
 
 	errands func() *ipc.Space // what the kernel's own threads act for, made when first needed
 
@@ -77,13 +80,16 @@ type Machine struct {
 
 // New makes a machine on which nothing runs.
 func New(c Config) *Machine {
-	m := &Machine{Restrict: c.Restrictions, clock: c.Clock, limit: c.Objects, cpu: c.CPU, hooks: c.Hooks,
+	m := &Machine{Restrict: c.Restrictions, clock: c.Clock, limit: c.Objects, files: c.Files, cpu: c.CPU, hooks: c.Hooks,
 		server: c.Server, seed: maphash.MakeSeed(), tasks: map[int32]*Task{}, corpses: map[uint64]*Task{}}
 	if m.Restrict == nil {
 		m.Restrict = &restrict.Restrictions{}
 	}
 	if m.limit == 0 {
 		m.limit = 1 << 16
+	}
+	if m.files == 0 {
+		m.files = 1024
 	}
 	if m.cpu == "" {
 		m.cpu = "arm64"
@@ -112,12 +118,12 @@ func (m *Machine) CPU() string { return m.cpu }
 func (m *Machine) DeveloperMode() bool { return m.developer.Load() }
 
 // Stats counts what the machine holds, beside what [ipc.Kernel.Stats] counts. The kernel's task is not counted.
-type Stats struct{ Tasks, Threads, Semaphores, Tokens, Timers int64 }
+type Stats struct{ Tasks, Threads, Semaphores, Tokens, Timers, Files int64 }
 
 // Stats returns what the machine holds now.
 func (m *Machine) Stats() Stats {
 	l := &m.live
-	return Stats{l.tasks.Load(), l.threads.Load(), l.semaphores.Load(), l.tokens.Load(), l.timers.Load()}
+	return Stats{l.tasks.Load(), l.threads.Load(), l.semaphores.Load(), l.tokens.Load(), l.timers.Load(), l.files.Load()}
 }
 
 // Find returns the live task with a process id; nil if there is none.

@@ -20,6 +20,7 @@ type Task struct {
 	port   portal
 	behind any          // TaskConfig.Process
 	made   atomic.Int64 // objects that it made and that are not gone
+	files  atomic.Int64 // those of them that are files
 	spawn  Spawner
 	enroll func()
 	stops  stops

@@ -13,20 +13,30 @@ import (
 	"testing"
 )
 
+// built is the folder of the C programs, once they are compiled. TestMain removes it.
+var built string
+
 // buildC compiles the library and the C programs of testdata, and returns their folder.
 func buildC(t *testing.T) string {
 	t.Helper()
+	if built != "" {
+		return built
+	}
 	cc, err := exec.LookPath("cc")
 	if err != nil {
 		t.Skip("no C compiler")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "portcullis-c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	built = dir
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", dir+"/libxpc.so", "../../sdk/libxpc")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, p := range []string{"service", "client"} {
+	for _, p := range []string{"service", "client", "things"} {
 		out, err := exec.Command(cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-I../../sdk/include",
 			"-o", filepath.Join(dir, p), "testdata/"+p+".c", "-L"+dir, "-lxpc", "-Wl,-rpath,"+dir).CombinedOutput()
 		if err != nil {

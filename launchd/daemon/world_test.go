@@ -38,7 +38,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(status)
 }
 
 // world is a launchd that runs.
@@ -85,7 +89,7 @@ func newWorld(t testing.TB) *world {
 			t.Error("launchd does not end")
 		}
 		deadline := time.Now().Add(5 * time.Second)
-		for w.kernel.IPC.Stats() != (ipc.Stats{}) && time.Now().Before(deadline) {
+		for (w.kernel.IPC.Stats() != (ipc.Stats{}) || w.kernel.Stats().Files > 0) && time.Now().Before(deadline) {
 			time.Sleep(time.Millisecond)
 		}
 		if s := w.kernel.IPC.Stats(); s.Spaces+s.Messages+s.Bytes != 0 {

@@ -173,6 +173,16 @@ enum pt_op {
 	PT_OP_TIMER_DESTROY,	      /* name */
 
 	PT_OP_VOUCHER_CREATE = 120,   /* recipes at PT_IN -> code, name */
+
+	/*
+	 * Ports that stand for open files and for memory files. What one is made of is given as entry 0 with PT_GIVE before
+	 * the trap; the kernel keeps it as long as there are send rights. What one stands for comes as entry 0 with PT_TAKE after
+	 * the trap. A memory file has the seals F_SEAL_SHRINK and F_SEAL_GROW, and whole pages.
+	 */
+	PT_OP_FILEPORT_MAKEPORT = 128, /* -> code, name */
+	PT_OP_FILEPORT_MAKEFD,	      /* name -> code */
+	PT_OP_MEMORY_ENTRY_MAKE,      /* -> code, name */
+	PT_OP_MEMORY_ENTRY_OPEN,      /* name -> code, size */
 };
 
 /* ---- The socket -------------------------------------------------------------------------------------------------- */

@@ -324,7 +324,11 @@ func goSend(h, message C.uintptr_t) {
 		return
 	}
 	if d, ok := clone(o.content()).(*xpc.Dictionary); ok && c.c != nil {
-		c.do(func() { c.c.Send(context.Background(), d) })
+		things := use(d, nil)
+		c.do(func() {
+			c.c.Send(context.Background(), d)
+			drop(things)
+		})
 	}
 }
 
@@ -347,10 +351,12 @@ func goSendWithReply(h, message C.uintptr_t, ctx, f unsafe.Pointer) {
 		go answer(nil, xpc.ErrInvalid)
 		return
 	}
+	things := use(d, nil)
 	c.do(func() {
 		if err := c.c.CallAsync(context.Background(), d, answer); err != nil {
 			go answer(nil, err)
 		}
+		drop(things)
 	})
 }
 

@@ -7,7 +7,7 @@
 
 /* In the order of the constants in object.go. */
 static const struct xpc_type_s types[] = {{"null"}, {"bool"}, {"int64"}, {"uint64"}, {"double"}, {"date"}, {"data"},
-	{"string"}, {"uuid"}, {"array"}, {"dictionary"}, {"connection"}, {"endpoint"}, {"error"}};
+	{"string"}, {"uuid"}, {"array"}, {"dictionary"}, {"connection"}, {"endpoint"}, {"error"}, {"fd"}, {"shmem"}};
 
 enum { error_type = 13 };
 
@@ -94,6 +94,18 @@ size_t xpc_string_get_length(xpc_object_t o) { return goLength(o->handle, 7); }
 const char *xpc_string_get_string_ptr(xpc_object_t o) { return goPointer(o->handle, 7); }
 const uint8_t *xpc_uuid_get_bytes(xpc_object_t o) { return goPointer(o->handle, 8); }
 
+xpc_object_t xpc_fd_create(int fd) { return goFD(fd); }
+int xpc_fd_dup(xpc_object_t o) { return o->handle == 0 ? -1 : goDupFD(o->handle); }
+xpc_object_t xpc_shmem_create(void *region, size_t length) { return goShare(region, length); }
+
+size_t xpc_shmem_map(xpc_object_t o, void **region) {
+	uintptr_t at = 0;
+	size_t size = o->handle == 0 ? 0 : goMap(o->handle, &at);
+	if (size > 0)
+		*region = (void *)at;
+	return size;
+}
+
 xpc_object_t xpc_array_create(const xpc_object_t *objects, size_t count) {
 	xpc_object_t a = goArray();
 	for (size_t i = 0; i < count; i++)
@@ -114,6 +126,19 @@ int64_t xpc_array_get_int64(xpc_object_t a, size_t i) {
 const char *xpc_array_get_string(xpc_object_t a, size_t i) {
 	xpc_object_t v = goIndex(a->handle, i);
 	return v == NULL ? NULL : xpc_string_get_string_ptr(v);
+}
+
+void xpc_array_set_fd(xpc_object_t a, size_t i, int fd) {
+	xpc_object_t o = goFD(fd);
+	if (o != NULL) {
+		xpc_array_set_value(a, i, o);
+		xpc_release(o);
+	}
+}
+
+int xpc_array_dup_fd(xpc_object_t a, size_t i) {
+	xpc_object_t v = goIndex(a->handle, i);
+	return v == NULL ? -1 : xpc_fd_dup(v);
 }
 
 xpc_object_t xpc_dictionary_create(const char *const *keys, const xpc_object_t *values, size_t count) {
@@ -154,6 +179,17 @@ void xpc_dictionary_set_uuid(xpc_object_t d, const char *k, const uuid_t v) { se
 
 void xpc_dictionary_set_data(xpc_object_t d, const char *k, const void *v, size_t n) {
 	set(d, k, xpc_data_create(v, n));
+}
+
+void xpc_dictionary_set_fd(xpc_object_t d, const char *k, int fd) {
+	xpc_object_t o = goFD(fd);
+	if (o != NULL)
+		set(d, k, o);
+}
+
+int xpc_dictionary_dup_fd(xpc_object_t d, const char *k) {
+	xpc_object_t o = xpc_dictionary_get_value(d, k);
+	return o == NULL ? -1 : xpc_fd_dup(o);
 }
 
 #define GET(type, name, value, otherwise)                                          \

@@ -41,6 +41,9 @@ const (
 	kindDictionary
 	kindConnection
 	kindEndpoint
+	_ // errors
+	kindFD
+	kindSharedMemory
 )
 
 // object is what a C object stands for.
@@ -56,10 +59,13 @@ type object struct {
 	mu       sync.Mutex
 	children map[any]unsafe.Pointer // objects lent to C, by key or index; they live as long as this one
 	pointer  unsafe.Pointer         // C copy of text or bytes
+
+	things []xpc.Value // files and shared memory that are in it from its beginning
 }
 
 // create makes a C object, which its caller holds.
 func create(kind int, o *object) unsafe.Pointer {
+	o.things = use(o.array, use(o.value, nil))
 	return C.object_new(C.int(kind), C.uintptr_t(cgo.NewHandle(o)))
 }
 
@@ -90,6 +96,10 @@ func wrap(v xpc.Value) unsafe.Pointer {
 		return create(kindDictionary, &object{value: v})
 	case *xpc.Endpoint:
 		return create(kindEndpoint, &object{value: v})
+	case *xpc.FD:
+		return create(kindFD, &object{value: v})
+	case *xpc.SharedMemory:
+		return create(kindSharedMemory, &object{value: v})
 	}
 	return create(kindNull, &object{value: xpc.Null{}})
 }
@@ -186,6 +196,7 @@ func goRelease(h C.uintptr_t) {
 		C.object_release(p)
 	}
 	C.free(o.pointer)
+	defer drop(o.things)
 	for _, m := range []*xpc.Message{o.from, o.reply} {
 		if m != nil {
 			m.Drop() // nothing, if it has been answered

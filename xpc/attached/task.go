@@ -16,13 +16,14 @@ import (
 	"portcullis.dev/xpc"
 )
 
-// Task is this process as a task. It implements xpc.Task and xpc.Identifier.
+// Task is this process as a task. It implements xpc.Task, xpc.FilePorts, xpc.Regions and xpc.Identifier.
 type Task struct {
 	*task.Task
 	xpc.Arena
 	p *xpc.Process
 
 	mu        sync.Mutex
+	own       *task.Thread // for calls that do not wait; made when it is first needed
 	bootstrap mach.Name
 }
 
@@ -38,16 +39,15 @@ func Join(ctx context.Context) (*xpc.Process, error) {
 }
 
 // Bootstrap implements xpc.Task.
-func (t *Task) Bootstrap() mach.Name {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.bootstrap == 0 {
-		if th, err := t.Task.NewThread(); err == nil {
-			t.bootstrap, _ = th.BootstrapPort()
-			th.Close()
+func (t *Task) Bootstrap() (name mach.Name) {
+	t.quickly(func(th *task.Thread) (err error) {
+		if t.bootstrap == 0 {
+			t.bootstrap, err = th.BootstrapPort()
 		}
-	}
-	return t.bootstrap
+		name = t.bootstrap
+		return err
+	})
+	return name
 }
 
 // NewThread implements xpc.Task.

@@ -172,7 +172,7 @@ func (w *world) end() {
 	w.Helper()
 	w.Close()
 	deadline := time.Now().Add(5 * time.Second)
-	for w.IPC.Stats() != (ipc.Stats{}) && time.Now().Before(deadline) {
+	for (w.IPC.Stats() != (ipc.Stats{}) || w.Stats().Files > 0) && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
 	if s := w.IPC.Stats(); s != (ipc.Stats{}) {

@@ -49,6 +49,8 @@ xpc_object_t xpc_error_number(int number);
 #define XPC_TYPE_CONNECTION (xpc_type_number(11))
 #define XPC_TYPE_ENDPOINT (xpc_type_number(12))
 #define XPC_TYPE_ERROR (xpc_type_number(13))
+#define XPC_TYPE_FD (xpc_type_number(14))
+#define XPC_TYPE_SHMEM (xpc_type_number(15))
 #define XPC_ERROR_CONNECTION_INTERRUPTED (xpc_error_number(0))
 #define XPC_ERROR_CONNECTION_INVALID (xpc_error_number(1))
 #define XPC_ERROR_PEER_CODE_SIGNING_REQUIREMENT (xpc_error_number(2))
@@ -81,6 +83,18 @@ const char *xpc_string_get_string_ptr(xpc_object_t object);
 xpc_object_t xpc_uuid_create(const uuid_t uuid);
 const uint8_t *xpc_uuid_get_bytes(xpc_object_t object);
 
+/* An object has a descriptor of its own for the open file; NULL if there can be none. What dup returns is the caller's. */
+xpc_object_t xpc_fd_create(int fd);
+int xpc_fd_dup(xpc_object_t object); /* -1: it is none */
+
+/*
+ * Memory in whole pages, of mmap with MAP_SHARED. The library puts a memory file in its place, with the same content:
+ * what shared it before does not any more. Only all of it can be shared once more. NULL if it cannot be shared. What map
+ * finds is the caller's to munmap; it returns the size, or 0.
+ */
+xpc_object_t xpc_shmem_create(void *region, size_t length);
+size_t xpc_shmem_map(xpc_object_t object, void **region);
+
 #define XPC_ARRAY_APPEND ((size_t)-1)
 xpc_object_t xpc_array_create(const xpc_object_t *objects, size_t count);
 void xpc_array_set_value(xpc_object_t array, size_t index, xpc_object_t value);
@@ -89,6 +103,8 @@ size_t xpc_array_get_count(xpc_object_t array);
 xpc_object_t xpc_array_get_value(xpc_object_t array, size_t index);
 int64_t xpc_array_get_int64(xpc_object_t array, size_t index);
 const char *xpc_array_get_string(xpc_object_t array, size_t index);
+void xpc_array_set_fd(xpc_object_t array, size_t index, int fd);
+int xpc_array_dup_fd(xpc_object_t array, size_t index);
 
 /* What a dictionary is asked for is its own: it lasts as long as the dictionary, or until the key is set again. */
 xpc_object_t xpc_dictionary_create(const char *const *keys, const xpc_object_t *values, size_t count);
@@ -106,6 +122,8 @@ void xpc_dictionary_set_date(xpc_object_t dictionary, const char *key, int64_t n
 void xpc_dictionary_set_data(xpc_object_t dictionary, const char *key, const void *bytes, size_t length);
 void xpc_dictionary_set_string(xpc_object_t dictionary, const char *key, const char *text);
 void xpc_dictionary_set_uuid(xpc_object_t dictionary, const char *key, const uuid_t uuid);
+void xpc_dictionary_set_fd(xpc_object_t dictionary, const char *key, int fd);
+int xpc_dictionary_dup_fd(xpc_object_t dictionary, const char *key);
 bool xpc_dictionary_get_bool(xpc_object_t dictionary, const char *key);
 int64_t xpc_dictionary_get_int64(xpc_object_t dictionary, const char *key);
 uint64_t xpc_dictionary_get_uint64(xpc_object_t dictionary, const char *key);

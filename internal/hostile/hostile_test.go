@@ -224,20 +224,39 @@ func TestLies(t *testing.T) {
 	t.Logf("%d of %d lies", v.runs, len(all))
 }
 
-// TestPublished damages a published library: another compiler and linker made it.
+// published are files that other compilers and linkers made: a universal library, programs in C++ and Rust, a static
+// library. The share is how much of the mutants each gets; large ones take longer.
+var published = []struct {
+	spec, glob string
+	share      float64
+}{
+	{"fsevents@2.3.3", "fsevents.node", 0.7},
+	{"clang-format@1.8.0", "bin/darwin_x64/clang-format", 0.05},
+	{"hermes-engine@0.11.0", "osx-bin/hermesc", 0.1},
+	{"@bytecodealliance/wizer-darwin-arm64@10.0.0", "wizer", 0.05},
+	{"react-native-wechat@1.9.12", "ios/libWeChatSDK.a", 0.1},
+}
+
+// TestPublished damages published files.
 func TestPublished(t *testing.T) {
-	file := corpus.File(t, "fsevents@2.3.3", "fsevents.node")
+	for _, p := range published {
+		t.Run(p.spec, func(t *testing.T) { damagePublished(t, corpus.File(t, p.spec, p.glob), p.share) })
+	}
+}
+
+func damagePublished(t *testing.T, file string, share float64) {
+	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := newVictim(t)
-	n := mutants(t)
+	n := int(share * float64(mutants(t)))
 	regions := hostile.Regions(data)
-	// A universal file: its slices have their own headers.
-	for at := 0x4000; at+4 <= len(data); at += 0x4000 {
-		for _, r := range hostile.Regions(data[at:]) {
-			if data[at] == 0xcf && data[at+1] == 0xfa {
+	// A universal file: its slices have their own headers, and so have the members of a library.
+	for at := 0; at+32 <= len(data); at += 8 {
+		if data[at] == 0xcf && data[at+1] == 0xfa && data[at+2] == 0xed && data[at+3] == 0xfe {
+			for _, r := range hostile.Regions(data[at:]) {
 				regions = append(regions, hostile.Region{Off: at + r.Off, Len: r.Len})
 			}
 		}

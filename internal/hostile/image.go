@@ -52,8 +52,8 @@ func Images(t testing.TB) map[string][]byte {
 	return out
 }
 
-// Symbols builds the debug symbols (dSYM files) of the images of [Images] with the same name, for the compiler's versions
-// of DWARF that differ most: arm64-chained has version 5, x86_64-classic version 2.
+// Symbols builds images as [Images] does, and the debug symbols (dSYM files) of two of them under the same names:
+// arm64-chained has version 5 of DWARF, x86_64-classic version 2.
 func Symbols(t testing.TB) (images, symbols map[string][]byte) {
 	t.Helper()
 	return build(t)

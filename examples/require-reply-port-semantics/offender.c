@@ -1,0 +1,77 @@
+/*
+ * A program of which there is to be one at a time: it asks launchd whether its name is taken, and takes it. The message
+ * is its own, because bootstrap_look_up waits for launchd for as long as it takes, and this waits for a second.
+ *
+ * The answer comes to an ordinary port, which kills from level 2 on: REQUIRE_REPLY_PORT_SEMANTICS.
+ */
+#include <mach/mach.h>
+#include <servers/bootstrap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char name[] = "com.example.notes";
+
+#pragma pack(push, 4)
+union look_up { /* message 404 of launchd's job interface */
+	struct {
+		mach_msg_header_t header;
+		NDR_record_t ndr;
+		char name[BOOTSTRAP_MAX_NAME_LEN];
+		int32_t pid;
+		uint8_t instance[16];
+		uint64_t flags;
+	} request;
+	struct {
+		mach_msg_header_t header;
+		mach_msg_body_t body;
+		mach_msg_port_descriptor_t service;
+		mach_msg_max_trailer_t trailer;
+	} reply;
+	mig_reply_error_t error;
+};
+#pragma pack(pop)
+
+static void check(const char *what, kern_return_t kr)
+{
+	if (kr != KERN_SUCCESS) {
+		printf("%s: %s\n", what, mach_error_string(kr));
+		exit(1);
+	}
+}
+
+/* Asks launchd for a service; MACH_PORT_NULL if there is none. */
+static mach_port_t look_up(const char *service, mach_msg_timeout_t milliseconds)
+{
+	union look_up m = {0};
+	mach_port_t reply;
+	kern_return_t kr;
+
+	check("mach_port_allocate", mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &reply));
+	m.request.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, MACH_MSG_TYPE_MAKE_SEND_ONCE);
+	m.request.header.msgh_remote_port = bootstrap_port;
+	m.request.header.msgh_local_port = reply;
+	m.request.header.msgh_id = 404;
+	m.request.ndr = NDR_record;
+	strncpy(m.request.name, service, sizeof m.request.name - 1);
+	kr = mach_msg(&m.request.header, MACH_SEND_MSG | MACH_RCV_MSG | MACH_RCV_TIMEOUT, sizeof m.request, sizeof m, reply,
+		milliseconds, MACH_PORT_NULL);
+	mach_port_mod_refs(mach_task_self(), reply, MACH_PORT_RIGHT_RECEIVE, -1);
+	check("asking launchd", kr);
+	return m.reply.header.msgh_bits & MACH_MSGH_BITS_COMPLEX ? m.reply.service.name : MACH_PORT_NULL;
+}
+
+int main(void)
+{
+	mach_port_t mine, found;
+
+	if (look_up(name, 1000) != MACH_PORT_NULL) {
+		printf("%s is running already\n", name);
+		return 1;
+	}
+	printf("nobody is %s yet\n", name);
+	check("bootstrap_check_in", bootstrap_check_in(bootstrap_port, name, &mine));
+	found = look_up(name, 1000);
+	printf("%s is %s\n", name, found == mine ? "this process" : "somebody else");
+	return found == mine ? 0 : 1;
+}

@@ -14,3 +14,20 @@ import "embed"
 var Files embed.FS
 
 //go:generate go run generate.go
+
+// Receiver is who serves a message.
+type Receiver uint8
+
+const (
+	Kernel Receiver = iota
+	Task            // exception handlers, the bootstrap server, who is notified
+)
+
+// Routine returns the name of the routine that a message with an id asks its receiver for; "" if there is none here. Ids
+// say little without a receiver: 400 is host_get_boot_info to the kernel and create_server to the bootstrap server.
+func Routine(to Receiver, id int32) string {
+	if to == Kernel {
+		return ofKernel[id]
+	}
+	return ofTasks[id]
+}

@@ -9,6 +9,7 @@ type EntryInfo struct {
 	Refs uint32         // user references
 	Next uint32         // of a free entry: the index of the next one
 	Port *Port          // that the rights are to; it is no right
+	Set  *PortSet       // of the name of a set
 }
 
 // TableSize returns how many entries the table has, the first of which is never used, and how many are in use.
@@ -33,7 +34,7 @@ func (s *Space) Table() (all []EntryInfo, kr mach.KernReturn) {
 			all[i] = EntryInfo{Name: s.name(uint32(i)), Next: e.next}
 			if e.rights != 0 {
 				all[i].Type, all[i].Refs = s.info(e)
-				all[i].Port = e.port
+				all[i].Port, all[i].Set = e.port, e.set
 			}
 		}
 		return 0

@@ -67,6 +67,7 @@ func (t *Thread) received(a *Args, o mach.Option) mach.KernReturn {
 	if o&mach.MsgVector != 0 {
 		copy(a.BufferAux, m.aux)
 	}
+	a.Received = m.number
 	t.space.kernel.free(m)
 	return kr
 }

@@ -20,6 +20,8 @@ type Args struct {
 	Room      uint32
 	BufferAux []byte
 	BufferAt  uint64 // address of Buffer in the task: the guard of ports received guarded
+
+	Sent, Received uint64 // numbers of the messages, if the kernel gives them any; the call sets them
 }
 
 // Msg2 is mach_msg2: it sends, receives, or does one after the other.
@@ -220,6 +222,7 @@ func (t *Thread) sendUser(a *Args, o mach.Option, legacy bool) mach.KernReturn {
 	c := &t.cleanup
 	defer c.run(k)
 	m := k.newMessage(s.account)
+	a.Sent = m.number
 	cost := int64(l.cost) + int64(len(a.SendAux))
 	if !k.chargeBytes(s.account, cost) {
 		k.free(m)

@@ -1,8 +1,11 @@
 package object
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -49,6 +52,7 @@ type Config struct {
 	DeveloperMode bool
 	Hooks         Hooks
 	Server        Server // nil: no call is known
+	Numbered      bool   // see ipc.Config
 }
 
 // Machine is a kernel with its tasks.
@@ -95,7 +99,7 @@ func New(c Config) *Machine {
 		m.cpu = "arm64"
 	}
 	m.developer.Store(c.DeveloperMode)
-	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release}
+	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release, Numbered: c.Numbered}
 	if c.Clock != nil {
 		k.Clock = c.Clock
 	}
@@ -131,6 +135,15 @@ func (m *Machine) Find(pid int32) *Task {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.tasks[pid]
+}
+
+// Tasks returns the live tasks by process id. Tasks that are just being made may be missing.
+func (m *Machine) Tasks() []*Task {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.Collect(maps.Values(m.tasks))
+	slices.SortFunc(all, func(a, b *Task) int { return cmp.Compare(a.pid, b.pid) })
+	return all
 }
 
 // enroll gives a task its process id and a unique id.

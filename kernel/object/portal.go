@@ -93,6 +93,10 @@ func (o *portal) ControlTask() *restrict.Task {
 	return nil
 }
 
+// ObjectOf returns the object that a port stands for, or stood for: a *Task, *Thread, *Host, *Token, *Semaphore,
+// *ClockService, *ProcessorSet; nil for ports that tasks receive on.
+func (m *Machine) ObjectOf(p *ipc.Port) any { return m.objectOf(p) }
+
 // objectOf returns the object that a port of the machine stands for; nil for other ports.
 func (m *Machine) objectOf(p *ipc.Port) any {
 	if p == nil {

@@ -72,11 +72,12 @@ type TaskConfig struct {
 func (m *Machine) NewTask(c TaskConfig) (*Task, error) {
 	t := &Task{Restrict: c.Restrict, m: m, pid: c.PID, spawn: c.Spawn, enroll: c.Enroll, behind: c.Process}
 	t.port = portal{m, t}
-	if err := m.enroll(t); err != nil {
-		return nil, err
-	}
 	c.Restrict.Owner = t
 	t.Space = c.Restrict.NewSpace(m.IPC, ipc.SpaceConfig{Memory: c.Memory, Identity: c.Identity})
+	if err := m.enroll(t); err != nil {
+		t.Space.Terminate()
+		return nil, err
+	}
 	m.live.tasks.Add(1)
 	if i := c.Inherit; i != nil {
 		i.settle(t)

@@ -83,6 +83,13 @@ func (t *Task) newThread(kind ThreadKind, p ipc.Parker, state State, suspended i
 	return th, 0
 }
 
+// ThreadCount returns how many threads the task has.
+func (t *Task) ThreadCount() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.threads)
+}
+
 // Task returns the thread's task.
 func (th *Thread) Task() *Task { return th.task }
 

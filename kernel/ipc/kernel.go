@@ -32,8 +32,6 @@ type Config struct {
 	// no bytes, and must not block. It also gets memory that objects put into replies, which it did not bring: it has to
 	// know its own.
 	Release func([]byte)
-	// Numbered gives every message a number, so that who looks on can tell which message it was that arrived.
-	Numbered bool
 }
 
 // Keep returns what [Memory.CopyOut] was given in a form that may be kept: itself, or a copy where somebody gets it back
@@ -56,8 +54,6 @@ type Kernel struct {
 	lent     bool          // release is not nothing
 	transit  sync.Mutex    // see the package comment
 	deaths   atomic.Uint64 // orders the deaths of ports
-	numbered bool
-	numbers  atomic.Uint64 // of messages
 	live     counters
 }
 
@@ -68,8 +64,7 @@ type Stats struct{ Spaces, Ports, Sets, Messages, Bytes int64 }
 
 // New makes a kernel.
 func New(c Config) *Kernel {
-	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release, lent: c.Release != nil,
-		numbered: c.Numbered}
+	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release, lent: c.Release != nil}
 	if k.release == nil {
 		k.release = func([]byte) {}
 	}

@@ -13,7 +13,7 @@ type Message struct {
 	kernel  *Kernel
 	account *account
 	charged int64
-	number  uint64 // see Config.Numbered
+	number  uint64 // see Args.Number
 
 	id                   int32
 	size                 uint32 // as the receiver will see it, without trailer
@@ -51,9 +51,6 @@ func (k *Kernel) newMessage(a *account) *Message {
 	k.live.messages.Add(1)
 	m := messages.Get().(*Message)
 	m.kernel, m.account = k, a
-	if k.numbered {
-		m.number = k.numbers.Add(1)
-	}
 	return m
 }
 

@@ -21,7 +21,9 @@ type Args struct {
 	BufferAux []byte
 	BufferAt  uint64 // address of Buffer in the task: the guard of ports received guarded
 
-	Sent, Received uint64 // numbers of the messages, if the kernel gives them any; the call sets them
+	// Number is what the message that is sent is known by to who looks on, and Received the number of the one that was
+	// received: 0 for those of the kernel.
+	Number, Received uint64
 }
 
 // Msg2 is mach_msg2: it sends, receives, or does one after the other.
@@ -222,7 +224,7 @@ func (t *Thread) sendUser(a *Args, o mach.Option, legacy bool) mach.KernReturn {
 	c := &t.cleanup
 	defer c.run(k)
 	m := k.newMessage(s.account)
-	a.Sent = m.number
+	m.number = a.Number
 	cost := int64(l.cost) + int64(len(a.SendAux))
 	if !k.chargeBytes(s.account, cost) {
 		k.free(m)

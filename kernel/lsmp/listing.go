@@ -158,7 +158,7 @@ func program(t *object.Task) string {
 
 func portOf(m *object.Machine, p *ipc.Port) Port {
 	st := p.State()
-	out := Port{ID: Number(m.PortID(p)), Type: p.Type().String(), Object: describe(m.ObjectOf(p)), Context: Number(st.Context),
+	out := Port{ID: Number(m.PortID(p)), Type: p.Type().String(), Object: m.Describe(p), Context: Number(st.Context),
 		Requests: st.Requests, Messages: st.Messages, QueueLimit: st.QueueLimit, Seqno: st.Seqno, MakeSends: st.MakeSends,
 		Sends: st.Sends, SendOnces: st.SendOnces}
 	switch {
@@ -195,29 +195,6 @@ func (p *Port) count() {
 		}
 	}
 	p.Carried = max(0, p.Sends+p.SendOnces-held)
-}
-
-// describe says what an object is.
-func describe(o any) string {
-	switch o := o.(type) {
-	case nil:
-		return ""
-	case *object.Task:
-		return fmt.Sprintf("task %d", o.PID())
-	case *object.Thread:
-		return fmt.Sprintf("thread %d of task %d", o.ID(), o.Task().PID())
-	case *object.Token:
-		return fmt.Sprintf("identity of task %d", o.PID())
-	case *object.Host:
-		return "host"
-	case *object.Semaphore:
-		return fmt.Sprintf("semaphore, %d waiting", o.Waiting())
-	case *object.ClockService:
-		return "clock"
-	case *object.ProcessorSet:
-		return "processor set"
-	}
-	return "kernel object"
 }
 
 func rightsOf(t mach.RightType) []string {

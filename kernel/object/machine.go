@@ -52,7 +52,6 @@ type Config struct {
 	DeveloperMode bool
 	Hooks         Hooks
 	Server        Server // nil: no call is known
-	Numbered      bool   // see ipc.Config
 }
 
 // Machine is a kernel with its tasks.
@@ -99,7 +98,7 @@ func New(c Config) *Machine {
 		m.cpu = "arm64"
 	}
 	m.developer.Store(c.DeveloperMode)
-	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release, Numbered: c.Numbered}
+	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release}
 	if c.Clock != nil {
 		k.Clock = c.Clock
 	}

@@ -1,6 +1,8 @@
 package object
 
 import (
+	"fmt"
+
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/mach"
@@ -93,9 +95,30 @@ func (o *portal) ControlTask() *restrict.Task {
 	return nil
 }
 
-// ObjectOf returns the object that a port stands for, or stood for: a *Task, *Thread, *Host, *Token, *Semaphore,
-// *ClockService, *ProcessorSet; nil for ports that tasks receive on.
-func (m *Machine) ObjectOf(p *ipc.Port) any { return m.objectOf(p) }
+// Describe says in a few words what a port of the kernel stands for; "" for ports that tasks receive on.
+func (m *Machine) Describe(p *ipc.Port) string {
+	switch o := m.objectOf(p).(type) {
+	case nil:
+		return ""
+	case *Task:
+		return fmt.Sprintf("task %d", o.pid)
+	case *Thread:
+		return fmt.Sprintf("thread %d of task %d", o.id, o.task.pid)
+	case *Token:
+		return fmt.Sprintf("identity of task %d", o.pid)
+	case *Host:
+		return "host"
+	case *Semaphore:
+		return fmt.Sprintf("semaphore, %d waiting", o.Waiting())
+	case *ClockService:
+		return "clock"
+	case *ProcessorSet:
+		return "processor set"
+	case *resumption:
+		return "resumption of a task"
+	}
+	return "kernel object"
+}
 
 // objectOf returns the object that a port of the machine stands for; nil for other ports.
 func (m *Machine) objectOf(p *ipc.Port) any {
@@ -116,6 +139,9 @@ func threadOf(t *ipc.Thread) *Thread {
 	}
 	return nil
 }
+
+// Owner returns the task whose space it is; nil if it is none of a machine's.
+func Owner(s *ipc.Space) *Task { return taskOf(s) }
 
 // taskOf returns the task whose space it is; nil if it is none of a machine's.
 func taskOf(s *ipc.Space) *Task {

@@ -32,6 +32,9 @@ func (s *Session) violated(v *linux.Violation) {
 		s.killed[v.Process.PID] = true
 	}
 	s.mu.Unlock()
+	if s.options.Trace != nil {
+		s.options.Trace.Violated(v.Process.Task, v.TID, &v.Violation)
+	}
 	x, why := crash.GuardException(v.Code, v.Subcode)
 	s.write(v.Process, v.Stops, v.TID, v.Backtrace, x, why, v.Fate == restrict.Killed)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -16,9 +17,11 @@ import (
 	"portcullis.dev/entitlement"
 	"portcullis.dev/kernel/bootstrap"
 	"portcullis.dev/kernel/linux"
+	"portcullis.dev/kernel/lsmp"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/kernel/server"
+	"portcullis.dev/kernel/trace"
 	"portcullis.dev/rules"
 	"portcullis.dev/trap"
 )
@@ -37,9 +40,10 @@ type Options struct {
 	Entitlements string       // file that stands for those of every program; empty: their own
 	Default      rules.Level  // of a program that declares nothing
 	Audit        AuditMode
-	Reports      string // folder for crash reports; empty: none are written
-	Version      string // of the program that writes reports
-	Socket       string // path of the kernel's socket; empty: one in a private folder
+	Reports      string          // folder for crash reports; empty: none are written
+	Version      string          // of the program that writes reports
+	Socket       string          // path of the kernel's socket; empty: one in a private folder
+	Trace        *trace.Recorder // told of everything that tasks do; nil: nobody is. [Session.Close] does not close it
 	Log          *slog.Logger
 	// Reported is told of each report that was written; err if one could not be.
 	Reported func(Report, error)
@@ -88,10 +92,16 @@ func Start(o Options) (*Session, error) {
 		}
 		s.dir, s.Socket = dir, filepath.Join(dir, "kernel")
 	}
-	s.Kernel = linux.New(linux.Config{
+	c := linux.Config{
 		Objects: object.Config{DeveloperMode: true, Server: server.New(server.Config{Host: linux.Host{}})},
 		Admit:   s.admit, Violated: s.violated, Crashed: s.crashed, Started: s.started, Log: o.Log,
-	})
+		List: func(w io.Writer) error { return lsmp.Of(s.Kernel.Machine).WriteJSON(w) },
+	}
+	if o.Trace != nil {
+		c.Tracer = o.Trace
+		c.Ended = func(p *linux.Process) { o.Trace.Ended(p.Task) }
+	}
+	s.Kernel = linux.New(c)
 	var err error
 	if s.names, err = bootstrap.New(s.Kernel.Machine); err != nil {
 		s.remove()
@@ -207,6 +217,9 @@ func (s *Session) level(path string) (rules.Level, *entitlement.Set, string, err
 }
 
 func (s *Session) started(p *linux.Process) {
+	if s.options.Trace != nil {
+		s.options.Trace.Started(p.Task)
+	}
 	if p.Parent != nil {
 		return // the bootstrap port is inherited
 	}

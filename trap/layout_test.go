@@ -102,6 +102,7 @@ func TestLayout(t *testing.T) {
 		"PT_INTERRUPT":                            uint64(Interrupt),
 		"PT_FAULT":                                uint64(Fault),
 		"PT_BYE":                                  uint64(Bye),
+		"PT_LIST":                                 uint64(List),
 		"PT_HELLO_RECORDS":                        HelloRecords,
 		"PT_HELLO_FAULTS":                         HelloFaults,
 		"PT_HELLO_GO":                             HelloGo,

@@ -174,6 +174,7 @@ const (
 	Interrupt Kind = 7
 	Fault     Kind = 8
 	Bye       Kind = 9
+	List      Kind = 16
 )
 
 // Token is what a forked child proves its parent with.

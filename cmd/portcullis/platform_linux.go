@@ -7,7 +7,7 @@ import (
 )
 
 // platformCommands are the verbs that need Linux.
-var platformCommands = []func() *cobra.Command{newKernelCommand, newLaunchctlCommand, newLaunchdCommand,
+var platformCommands = []func() *cobra.Command{newKernelCommand, newLaunchctlCommand, newLaunchdCommand, newLsmpCommand,
 	newRunCommand}
 
 // beforeMain takes the step before the program of a job of launchd, if this process is to become one.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -12,6 +13,7 @@ import (
 
 	"portcullis.dev/crash"
 	"portcullis.dev/finding"
+	"portcullis.dev/kernel/trace"
 	"portcullis.dev/rules"
 	session "portcullis.dev/run"
 )
@@ -21,8 +23,10 @@ const exitKilled = 137
 
 // runFlags are the flags of run and kernel that say how programs are treated.
 type runFlags struct {
-	level, claims, reports, format string
-	audit                          bool
+	level, claims, reports, format, trace string
+	audit                                 bool
+
+	traced *os.File // what --trace writes to; nil for standard error
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -31,6 +35,8 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.claims, "entitlements", "", "entitlements file that stands for those of every program")
 	flags.BoolVar(&f.audit, "audit", false, "kill nobody, and tell every violation")
 	flags.StringVar(&f.reports, "reports", "", "folder for crash reports (default: the working folder)")
+	flags.StringVar(&f.trace, "trace", "", "tell every message and call, on standard error or in FILE; *.json is for Perfetto")
+	flags.Lookup("trace").NoOptDefVal = "-"
 	addFormatFlag(cmd, &f.format, "text", "json")
 	cmd.MarkFlagsMutuallyExclusive("level", "entitlements")
 }
@@ -51,6 +57,10 @@ func (f *runFlags) options(cmd *cobra.Command) (session.Options, error) {
 	if o.Reports == "" {
 		o.Reports = "."
 	}
+	var err error
+	if o.Trace, err = f.recorder(cmd.ErrOrStderr()); err != nil {
+		return o, err
+	}
 	var mu sync.Mutex
 	o.Reported = func(r session.Report, err error) {
 		mu.Lock()
@@ -62,6 +72,41 @@ func (f *runFlags) options(cmd *cobra.Command) (session.Options, error) {
 		f.tell(cmd, cmd.ErrOrStderr(), r)
 	}
 	return o, nil
+}
+
+// recorder makes what --trace asks for; nil if it was not given.
+func (f *runFlags) recorder(stderr io.Writer) (*trace.Recorder, error) {
+	switch f.trace {
+	case "":
+		return nil, nil
+	case "-":
+		return trace.New(trace.NewText(stderr)), nil
+	}
+	var err error
+	if f.traced, err = os.Create(f.trace); err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(f.trace, ".json") {
+		return trace.New(trace.NewChrome(f.traced)), nil
+	}
+	return trace.New(trace.NewText(f.traced)), nil
+}
+
+// closeTrace ends the trace, if there is one.
+func (f *runFlags) closeTrace(r *trace.Recorder) error {
+	if r == nil {
+		return nil
+	}
+	err := r.Close()
+	if f.traced != nil {
+		if e := f.traced.Close(); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the trace cannot be written: %w", err)
+	}
+	return nil
 }
 
 // tell prints what a report says.
@@ -93,11 +138,19 @@ nothing is at level 2, which the entitlement gives.
 
 With --audit nobody is killed, and every violation is told instead of the first.
 
+With --trace every message and every call on ports is told as it happens, on standard error. --trace=FILE writes that
+to a file; if its name ends in .json it is in the form of Chrome's trace events, which https://ui.perfetto.dev opens: a
+slice for each call, and an arrow from who sends a message to who receives it.
+
 Exit status: the program's own; 137 where a restriction killed it, and 128 and the number where another signal did; 1
 with --audit where the program succeeded but violated; 2 for wrong usage; 3 where it could not be started.`,
 		Example: `  # does it live at level 2?
   portcullis cc handler.c -o handler
   portcullis run ./handler
+
+  # who says what to whom
+  portcullis run --trace ./handler
+  portcullis run --trace=trace.json ./handler
 
   # all that it does wrong
   portcullis run --level 3 --audit ./handler`,
@@ -128,6 +181,9 @@ func runProgram(cmd *cobra.Command, f *runFlags, kernel string, argv []string) e
 	st, err := s.Run(cmd.Context(), argv)
 	if e := s.Close(); err == nil {
 		err = e
+	}
+	if e := f.closeTrace(o.Trace); err == nil && e != nil {
+		return e
 	}
 	switch {
 	case err != nil:
@@ -171,7 +227,11 @@ Exit status: 0 where it was told to end, 2 for wrong usage, 3 where it could not
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			<-ctx.Done()
-			return s.Close()
+			err = s.Close()
+			if e := f.closeTrace(o.Trace); err == nil {
+				err = e
+			}
+			return err
 		},
 	}
 	f.add(cmd)

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 //	clang ARG...                  the newest clang there is
 //	[clang]                       clang and ld64.lld are installed, so that Mach-O files can be built
 func TestScript(t *testing.T) {
+	cache := t.TempDir() // one for all, so that the SDK is built once
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -33,6 +34,7 @@ func TestScript(t *testing.T) {
 				env.Setenv(name, "")
 			}
 			env.Setenv("TERM", "dumb")
+			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOSTILE", "\x1b]0;owned\a\u202e")
 			return nil
 		},

@@ -55,11 +55,17 @@ type service struct {
 	inUse bool // a program has the receive right
 }
 
+// program is what the server's task runs.
+type program struct{}
+
+// Name returns the name that listings show.
+func (program) Name() string { return "bootstrap" }
+
 // New starts the server. Tasks that inherit from none get the bootstrap port from [Server.Lend].
 func New(m *object.Machine) (*Server, error) {
 	known := restrict.NewTask(restrict.Platform)
 	known.Launchd = true
-	t, err := m.NewTask(object.TaskConfig{PID: 1, Restrict: known, Root: true,
+	t, err := m.NewTask(object.TaskConfig{PID: 1, Restrict: known, Root: true, Process: program{},
 		Identity: ipc.Identity{Audit: mach.AuditToken{5: 1, 7: 1}}})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime"
@@ -47,6 +48,10 @@ type Config struct {
 	Started, Ended func(*Process)
 
 	Tracer Tracer // nil: none
+
+	// List writes what the kernel holds, for who asks for that on the socket: root, or the user that the kernel runs as.
+	// Nil: nobody is told.
+	List func(io.Writer) error
 
 	Log *slog.Logger // of what tasks do wrong; nil: nowhere
 }

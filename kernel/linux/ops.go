@@ -3,6 +3,8 @@
 package linux
 
 import (
+	"time"
+
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/mach"
@@ -23,7 +25,14 @@ func (l *lane) start() bool {
 		l.process.misbehaves("it answers what nobody asked")
 		l.over.Store(true)
 	default:
+		trace := l.process.kernel.config.Tracer
+		if trace == nil {
+			l.code = l.operation()
+			break
+		}
+		began := time.Now()
 		l.code = l.operation()
+		trace.Operation(l.thread, l.tid, l.request.op, &l.request.args, &l.result, l.code, time.Since(began))
 	}
 	return true
 }
@@ -135,7 +144,7 @@ func (l *lane) message() bool {
 		m.BufferAux = make([]byte, min(a[8], mach.MaxAuxSize))
 	}
 	if trace := l.process.kernel.config.Tracer; trace != nil {
-		trace.Call(l, m)
+		trace.Call(l.thread, l.tid, m)
 	}
 	if l.request.op == trap.OpMsgLegacy {
 		l.messageDone(l.thread.IPC.MsgLegacy(m))
@@ -153,7 +162,7 @@ func (l *lane) messageDone(kr mach.KernReturn) {
 	m := &l.args
 	l.code = kr
 	if trace := l.process.kernel.config.Tracer; trace != nil {
-		trace.Return(l, m, kr)
+		trace.Return(l.thread, l.tid, m, kr)
 	}
 	if sendError(kr) && len(m.Send) > 0 {
 		l.result[1] = 1

@@ -73,6 +73,10 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	if f != nil {
 		f.Close()
 	}
+	if err == nil && hello.Kind == trap.List {
+		k.list(&s)
+		return
+	}
 	if err != nil || hello.Kind != trap.Hello {
 		k.log.Warn("a connection that does not say hello", "error", err)
 		return

@@ -3,31 +3,22 @@
 package linux
 
 import (
+	"time"
+
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/mach"
+	"portcullis.dev/trap"
 )
 
-// Tracer is told of message calls, by many goroutines at once, while the caller waits.
+// Tracer is told of calls, by many goroutines at once, while the caller waits. The Linux thread id is 0 for threads that
+// are bound to none.
 type Tracer interface {
-	// Call tells what a thread asks for, before it happens.
-	Call(t Caller, a *ipc.Args)
+	// Call tells of a message call before it happens; it may number the message that is sent.
+	Call(th *object.Thread, tid int, a *ipc.Args)
 	// Return tells what came of it. Received bytes are in a.Buffer, which is not kept.
-	Return(t Caller, a *ipc.Args, kr mach.KernReturn)
+	Return(th *object.Thread, tid int, a *ipc.Args, kr mach.KernReturn)
+	// Operation tells of any other call once it is over, and how long it took.
+	Operation(th *object.Thread, tid int, op trap.Op, args *[12]uint64, result *[8]uint64, kr mach.KernReturn,
+		took time.Duration)
 }
-
-// Caller is a thread that makes a call.
-type Caller interface {
-	Process() *Process
-	TID() int
-	Thread() *object.Thread
-}
-
-// Process returns the lane's process.
-func (l *lane) Process() *Process { return l.process }
-
-// TID returns the thread's Linux thread id.
-func (l *lane) TID() int { return l.tid }
-
-// Thread returns the Mach thread.
-func (l *lane) Thread() *object.Thread { return l.thread }

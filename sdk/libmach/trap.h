@@ -203,6 +203,8 @@ enum pt_packet_kind {
 	PT_INTERRUPT = 7, /* lane's index in a: what its trap waits for is interrupted; no answer */
 	PT_FAULT = 8,	 /* a record of the area, in a, is filled in; no answer here */
 	PT_BYE = 9,	 /* the task detaches from the kernel: its space ends, the process goes on; no answer */
+	PT_LIST = 16,	 /* the only packet of a connection that is no task's: -> PT_LIST: status in a (0, or an errno with a
+			    text), with a memory file that lists the kernel's tasks and ports as JSON */
 };
 
 struct pt_packet {

@@ -77,7 +77,7 @@ func TestKernelEnds(t *testing.T) {
 	}
 }
 
-// TestGuardCorpse: of a process that a guard killed, handlers learn which it was.
+// TestGuardCorpse: of a process that a guard kills, handlers learn which it was: in Developer Mode before, and after.
 func TestGuardCorpse(t *testing.T) {
 	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/guard.c")
 	w := newWorld(t, restrict.Default)
@@ -86,7 +86,7 @@ func TestGuardCorpse(t *testing.T) {
 		t.Fatalf("%v, %d violations\n%s", end, len(w.violations), out)
 	}
 	v := w.violations[0]
-	want := fmt.Sprintf("10 %#x %#x\n13 0xa %#x\nsignal 9\n", 9<<24|uint64(mach.ExcGuard)<<20|uint64(v.Code)&0xfffff,
+	want := fmt.Sprintf("12 %#x %#x\n10 %#x %#x\n13 0xa %#x\nsignal 9\n", uint64(v.Code), v.Subcode, 9<<24|uint64(mach.ExcGuard)<<20|uint64(v.Code)&0xfffff,
 		v.Subcode, 23<<32|uint64(v.Code)&0xffffffff)
 	if out != want {
 		t.Errorf("it says %q, want %q", out, want)

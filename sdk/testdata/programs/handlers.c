@@ -282,7 +282,7 @@ garbage(void)
 		{ "no address of a program", nowhere },
 #endif
 		{ "noise", noise } };
-	mach_port_t port = new_port();
+	mach_port_t port = new_port(), other = new_port();
 
 	(void)nowhere;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -292,6 +292,22 @@ garbage(void)
 		receive(port, &in);
 		answer(&in, &out);
 		all[i].spoil(&out);
+		OK(post(&out));
+		IS(ended(child), 128 + SIGSEGV);
+	}
+	/* Reply ports: of no use to the kernel, which destroys them. */
+	for (int disposition = MACH_MSG_TYPE_MOVE_RECEIVE; disposition <= MACH_MSG_TYPE_MAKE_SEND_ONCE; disposition++) {
+		pid_t child;
+
+		if (disposition != MACH_MSG_TYPE_COPY_SEND && disposition != MACH_MSG_TYPE_MAKE_SEND &&
+		    disposition != MACH_MSG_TYPE_MAKE_SEND_ONCE)
+			continue;
+		now = "a reply port";
+		child = start(port, EXC_MASK_BAD_ACCESS, fault);
+		receive(port, &in);
+		answer(&in, &out);
+		out.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MOVE_SEND_ONCE, disposition);
+		out.header.msgh_local_port = other;
 		OK(post(&out));
 		IS(ended(child), 128 + SIGSEGV);
 	}
@@ -314,6 +330,7 @@ garbage(void)
 		OK(post(&r));
 		IS(ended(child), 128 + SIGSEGV);
 	}
+	close_port(other);
 	close_port(port);
 }
 

@@ -1,4 +1,7 @@
-/* A child runs into a guard that kills, and its parent is told what is left of it. */
+/*
+ * A child runs into a guard that kills. Its parent handles EXC_GUARD in vain, passes on EXC_CRASH, and is told what is left
+ * of the child.
+ */
 #include "../programs/check.h"
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +38,7 @@ main(void)
 	int status;
 
 	OK(mach_port_construct(mach_task_self(), &options, 0, &port));
-	OK(task_set_exception_ports(mach_task_self(), EXC_MASK_CRASH | EXC_MASK_CORPSE_NOTIFY, port, behavior,
+	OK(task_set_exception_ports(mach_task_self(), EXC_MASK_GUARD | EXC_MASK_CRASH | EXC_MASK_CORPSE_NOTIFY, port, behavior,
 	    THREAD_STATE_NONE));
 	if ((child = fork()) == 0) {
 		OK(mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &guarded));
@@ -43,7 +46,7 @@ main(void)
 		mach_port_destruct(mach_task_self(), guarded, 0, 0x4321);
 		_exit(9);
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		OK(mach_msg(&m.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof m, port, 10000, MACH_PORT_NULL));
 		printf("%d %#llx %#llx\n", m.exception, (unsigned long long)m.code[0], (unsigned long long)m.code[1]);
 		memset(&r, 0, sizeof r);
@@ -52,7 +55,7 @@ main(void)
 		r.header.msgh_remote_port = m.header.msgh_remote_port;
 		r.header.msgh_id = m.header.msgh_id + 100;
 		r.ndr = NDR_record;
-		r.code = i == 0 ? KERN_FAILURE : KERN_SUCCESS;
+		r.code = i == 1 ? KERN_FAILURE : KERN_SUCCESS;
 		OK(mach_msg(&r.header, MACH_SEND_MSG, sizeof r, 0, MACH_PORT_NULL, MACH_MSG_TIMEOUT_NONE, MACH_PORT_NULL));
 		mach_port_deallocate(mach_task_self(), m.token.name);
 	}

@@ -216,7 +216,7 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			modules[i] = newModule(it, img)
+			modules[i] = newModule(it, img, peersOf(img, images))
 		})
 	}
 	group.Wait()
@@ -255,8 +255,22 @@ func (c *checker) selected(img *macho.Image) bool {
 		c.opts.Arch == "x86_64" && img.Arch == "x86_64h"
 }
 
+// peersOf returns the object files of a library that are linked together with one of them.
+func peersOf(img *macho.Image, images []*macho.Image) []*macho.Image {
+	if img.Type != macho.Object || img.Member == "" {
+		return nil
+	}
+	var out []*macho.Image
+	for _, other := range images {
+		if other.Type == macho.Object && other.Arch == img.Arch && !other.Simulator() {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
 // newModule scans an image and keeps what is needed once its bytes are gone.
-func newModule(it container.Item, img *macho.Image) *module {
+func newModule(it container.Item, img *macho.Image, peers []*macho.Image) *module {
 	m := &module{path: it.Path, member: it.Member, archived: img.Member, arch: img.Arch, kind: img.Type, uuid: img.UUID}
 	if img.Install != nil {
 		m.install = img.Install.Name
@@ -269,7 +283,7 @@ func newModule(it container.Item, img *macho.Image) *module {
 		m.readEntitlements(img)
 	}
 	if !img.Encrypted() {
-		m.hits = scanImage(img)
+		m.hits = scanImage(img, peers)
 		recognise(m, img)
 	}
 	return m

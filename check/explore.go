@@ -41,13 +41,19 @@ type explorer struct {
 	deepOps  int                 // left for following callees: they shall not use up what callers need
 	reaching map[reaching][]flow.Reach
 	scanned  int
+	fields   map[uint64]bool // functions that read fields of their first argument
+	objects  *objects        // nil: not read yet
+	peers    []*macho.Image  // the object files of the library, this one too
+	level    int             // of object files above this
+	outer    *outer          // what is looked for on behalf of another; nil: nothing
+	outers   map[string][]call
 	code     int // bytes of code
 }
 
 func newExplorer(img *macho.Image) *explorer {
 	isa, _ := isaOf(img)
 	x := &explorer{img: img, isa: isa, view: view{img}, refs: map[uint64]*references{}, vars: map[uint64]*variable{},
-		loads: map[uint64][]uint64{}, ops: maxOps}
+		loads: map[uint64][]uint64{}, fields: map[uint64]bool{}, ops: maxOps}
 	for _, s := range img.CodeSections() {
 		x.code += int(s.Size)
 	}
@@ -65,6 +71,9 @@ type question struct {
 	stores map[uint64]bool
 	traps  int
 	sites  []uint64
+	// objects asks for what is stored in the object of a method; field tells what is.
+	objects bool
+	field   func(off int64, size int) (flow.Value, bool)
 	limit  int // of operations; 0: that of the engine
 }
 
@@ -117,6 +126,9 @@ func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth)
 	if len(r.Loads) > 0 {
 		x.loads[start] = r.Loads
 	}
+	if len(r.Fields) > 0 {
+		x.fields[start] = true
+	}
 	if d == deep {
 		x.deepOps -= r.Ops
 	} else {
@@ -142,10 +154,12 @@ func (x *explorer) look(start uint64, entry *flow.Entry, q question, d depth) fl
 	}
 	if q.into != nil {
 		m.Into = func(a uint64) bool { return q.into[a] }
+		m.Implements = x.implements
 	}
 	if q.stores != nil {
 		m.Stores = func(a uint64) bool { return q.stores[a] }
 	}
+	m.Objects, m.Field = q.objects, q.field
 	m.Limits.Ops = q.limit
 	return flow.Analyze(fn, x.view, m)
 }
@@ -155,7 +169,18 @@ type way struct {
 	functions []uint64 // the last is the function in question
 	sites     []uint64 // where each but the last calls the next
 	entry     *flow.Entry
+	above     *above // what is known of how its first function comes to run, beside a caller of this image; nil: nothing
 }
+
+// above is where a way begins that does not begin with a function for whatever caller.
+type above struct {
+	entry *flow.Entry // of a caller in another file; nil: whatever the caller
+	field func(off int64, size int) (flow.Value, bool)
+	fact  string
+}
+
+// first tells whether the way is the function in question alone.
+func (w way) first() bool { return len(w.sites) == 0 && w.above == nil }
 
 func (w way) root() uint64 { return w.functions[0] }
 
@@ -222,6 +247,9 @@ func (x *explorer) first(quests []*quest) []pending {
 	}
 	group.Wait()
 	for i, q := range quests {
+		if len(out[i].r.Fields) > 0 {
+			x.fields[q.fn] = true
+		}
 		needs = append(needs, q.variables(out[i].r)...)
 	}
 	learnt := len(needs) > 0 && x.learn(needs)
@@ -288,6 +316,11 @@ func (x *explorer) up(now []pending) (next []pending) {
 			slices.Sort(callers)
 			callers = slices.Compact(callers)
 		}
+		if refs.taken {
+			callers = append(slices.Clone(callers), x.senders(root)...)
+			slices.Sort(callers)
+			callers = slices.Compact(callers)
+		}
 		for _, caller := range callers {
 			if p.w.through(caller) {
 				continue
@@ -301,7 +334,7 @@ func (x *explorer) up(now []pending) (next []pending) {
 				reaches = x.reaches(caller, root, deep)
 			}
 			for _, r := range reaches {
-				w := way{append([]uint64{caller}, p.w.functions...), append([]uint64{r.Site}, p.w.sites...), r.Entry}
+				w := way{append([]uint64{caller}, p.w.functions...), append([]uint64{r.Site}, p.w.sites...), r.Entry, nil}
 				result, ok := x.down(p.q, w)
 				if !ok {
 					open = true
@@ -315,11 +348,40 @@ func (x *explorer) up(now []pending) (next []pending) {
 			}
 			open = open || len(reaches) == 0
 		}
+		x.fromAbove(p)
 		if open || met == 0 {
 			p.q.end(p.r, p.w)
 		}
 	}
 	return next
+}
+
+// fromAbove follows a way from what is known of its beginning beside the callers in this image: the object that its first
+// function is a method of, and calls from other files.
+func (x *explorer) fromAbove(p pending) {
+	var list []above
+	root := p.w.root()
+	if x.fields[root] {
+		for _, o := range x.made(root) {
+			list = append(list, above{field: o.load, fact: o.fact})
+		}
+	}
+	for _, c := range x.outerCalls(root) {
+		list = append(list, above{entry: c.entry, fact: c.fact})
+	}
+	for i := range list {
+		w := p.w
+		w.entry, w.above = nil, &list[i]
+		if x.spent(shallow) || p.q.ways >= maxWays {
+			return
+		}
+		if r, ok := x.down(p.q, w); ok {
+			p.q.ways++
+			if p.q.visit(r, w) {
+				p.q.end(r, w)
+			}
+		}
+	}
 }
 
 // down follows the values on a way to the function in question, first without the functions that are called beside it.
@@ -350,24 +412,31 @@ func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
 // follow goes down a way, from its first function or, where the state at its call is known, from there.
 func (x *explorer) follow(q *quest, w way, entry *flow.Entry, d depth) (flow.Result, bool) {
 	first := 1
+	var field func(int64, int) (flow.Value, bool)
 	if entry == nil {
 		first = 0
+		if w.above != nil {
+			entry, field = w.above.entry, w.above.field
+		}
 	}
 	for i := first; i < len(w.functions)-1; i++ {
 		var reached []flow.Reach
-		if entry == nil {
+		if entry == nil && field == nil {
 			reached = x.reaches(w.functions[i], w.functions[i+1], d)
 		} else {
 			reached = x.analyze(w.functions[i], entry, question{into: map[uint64]bool{w.functions[i+1]: true},
-				limit: x.callerOps()}, d).Reached
+				field: field, limit: x.callerOps()}, d).Reached
 		}
+		field = nil
 		at := slices.IndexFunc(reached, func(r flow.Reach) bool { return r.Site == w.sites[i] })
 		if at < 0 {
 			return flow.Result{}, false
 		}
 		entry = reached[at].Entry
 	}
-	return x.analyze(q.fn, entry, q.ask, d), true
+	ask := q.ask
+	ask.field = field
+	return x.analyze(q.fn, entry, ask, d), true
 }
 
 // maxTable is how many pointers before a slot a table may begin that code names by its start.
@@ -410,6 +479,9 @@ func (x *explorer) facts(w way) []string {
 	var out []string
 	for i := len(w.sites) - 1; i >= 0; i-- {
 		out = append(out, fmt.Sprintf("called by %s at %#x", x.name(w.functions[i]), w.sites[i]))
+	}
+	if w.above != nil {
+		out = append(out, w.above.fact)
 	}
 	return out
 }

@@ -186,7 +186,7 @@ func (j *imageJudge) quest(fn uint64, ask question, named bool) *quest {
 	open := map[uint64]bool{} // sites that callers may tell more of
 	q := &quest{fn: fn, ask: ask}
 	q.visit = func(r flow.Result, w way) (more bool) {
-		if len(w.sites) == 0 {
+		if w.first() {
 			for _, t := range r.Taken {
 				j.taken = append(j.taken, t)
 				j.starts[t.Site] = fn
@@ -199,7 +199,7 @@ func (j *imageJudge) quest(fn uint64, ask question, named bool) *quest {
 			if j.late && !c.Indirect {
 				continue
 			}
-			if len(w.sites) > 0 && !open[c.Site] && c.Chain == nil {
+			if !w.first() && !open[c.Site] && c.Chain == nil {
 				continue
 			}
 			s, a, ok := j.site(c)
@@ -336,7 +336,7 @@ func (j *imageJudge) add(fn uint64, s *site, vs []verdict, w way, open bool) {
 		}
 		j.calls[c.Site] = x
 	}
-	x.partial = x.partial || c.Chain != nil
+	x.partial = x.partial || c.Chain != nil || w.above != nil
 	x.ways = append(x.ways, judgedWay{vs, j.explore.facts(w), open})
 }
 

@@ -32,8 +32,9 @@ type hit struct {
 }
 
 // scanImage finds the calls of an image that the catalog names, and system calls of its own, and judges them. It touches
-// no code where the image imports none of the names, but to look for system calls.
-func scanImage(img *macho.Image) []hit {
+// no code where the image imports none of the names, but to look for system calls. Peers are the object files that it was
+// archived with.
+func scanImage(img *macho.Image, peers []*macho.Image) []hit {
 	var sites []uint64
 	interesting := func(name []byte) bool {
 		if len(name) < 2 || name[0] != '_' {
@@ -56,6 +57,7 @@ func scanImage(img *macho.Image) []hit {
 		return nil
 	}
 	j := newImageJudge(img)
+	j.explore.peers = peers
 	j.run(byFunction(img, sites), byFunction(img, traps))
 	return j.hits()
 }

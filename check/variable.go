@@ -104,7 +104,7 @@ func (x *explorer) storing(fn uint64, asked map[uint64]bool) *quest {
 	}
 	q.visit = func(r flow.Result, w way) (more bool) {
 		for _, s := range r.Stores {
-			if len(w.sites) > 0 && !open[s.Site] {
+			if !w.first() && !open[s.Site] {
 				continue
 			}
 			if fromCaller(s.Value) {
@@ -143,7 +143,7 @@ func (x *explorer) initial(addr uint64) flow.Value {
 // fromCaller tells whether a value depends on what the function is called with.
 func fromCaller(v flow.Value) bool {
 	for _, s := range v.Sources() {
-		if root(s).Kind == flow.KindParam || root(s).Kind == flow.KindStack && root(s).Const == 0 && s.Kind == flow.KindField {
+		if root(s).Kind == flow.KindParam && root(s).Index != flow.Receiver || root(s).Kind == flow.KindStack && root(s).Const == 0 && s.Kind == flow.KindField {
 			return true
 		}
 	}

@@ -10,7 +10,16 @@ type view struct{ img *macho.Image }
 
 func (v view) Bytes(addr uint64, n int) []byte { return v.img.Bytes(addr, n) }
 
-func (v view) ReadOnly(addr uint64) bool { return v.img.ReadOnly(addr) }
+// ReadOnly takes for constant also what the Objective-C runtime may replace as it loads the image, by something that means
+// the same: selectors, and the offsets of instance variables, which it moves where a superclass has grown, all of a
+// class at once.
+func (v view) ReadOnly(addr uint64) bool {
+	if v.img.ReadOnly(addr) {
+		return true
+	}
+	s := v.img.SectionAt(addr)
+	return s != nil && (s.Name == "__objc_selrefs" || s.Name == "__objc_ivar")
+}
 
 // farBase is where programs lie at the lowest. Without chained fixups nothing but the rebase opcodes, which are not read,
 // tells a pointer from a number; up there no number looks like an address of the image by chance.
@@ -45,7 +54,10 @@ func (v view) Callee(site, target uint64) (symbol string, ok bool) {
 		return "", false
 	}
 	s, ok := v.img.Stub(target)
-	return s.Import.Name, ok && s.Import.Name != "" && s.Selector == ""
+	if s.Selector != "" {
+		return prefixMsgSend + s.Selector, ok
+	}
+	return s.Import.Name, ok && s.Import.Name != ""
 }
 
 func (v view) Reloc(site uint64) (flow.Reloc, bool) {

@@ -45,6 +45,7 @@ type Image struct {
 	fixups    fixupTable
 	binds     bindTable
 	stubs     stubTable
+	objc      objcTable
 	functions functionTable
 	names     nameTable
 	exports   exportTable

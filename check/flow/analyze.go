@@ -35,6 +35,9 @@ type context struct {
 	reached     []Reach
 	stores      []Store
 	loads       []uint64
+	puts        []Put
+	fields      []int64
+	own         bool        // parameters are those of the function, rather than of a caller
 	chain       []uint64 // of a callee: the calls that led to it
 	calls       map[uint64]*Call
 	taken       map[uint64]string
@@ -57,7 +60,7 @@ func Analyze(f Function, img Image, m Model) Result {
 		m.Limits.Blocks = defaultBlocks
 	}
 	c := &context{f: f, isa: f.ISA, img: img, m: m, calls: map[uint64]*Call{}, taken: map[uint64]string{},
-		called: map[uint64]bool{}}
+		called: map[uint64]bool{}, own: f.Entry == nil}
 	c.within = &callees{known: map[uint64]*context{}, budget: m.Limits.Callees}
 	c.prepare()
 	c.run()
@@ -106,7 +109,7 @@ func (c *context) run() {
 
 func (c *context) result() Result {
 	r := Result{Problem: c.problem, Ops: c.ops + c.within.spent, Reached: c.reached, Stores: c.stores,
-		Loads: c.loads}
+		Loads: c.loads, Puts: c.puts, Fields: c.fields}
 	if c.g != nil {
 		r.Insts = len(c.g.insts)
 		if c.problem != "" {

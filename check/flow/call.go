@@ -109,6 +109,12 @@ func (c *context) call(s *state, in *op.Inst, tail bool) {
 	if found == nil {
 		found = c.allocated(s, in, sym)
 	}
+	if found == nil {
+		found = c.selected(s, sym)
+	}
+	if e, ok := c.m.Effect(sym); ok && e.Returns > 0 && found == nil {
+		found = s.regs[c.isa.Args[e.Returns-1]].v
+	}
 	c.clobbered(s, in, sym)
 	if found != nil {
 		c.note(found, in.Addr)
@@ -231,6 +237,7 @@ func (c *context) effect(s *state, in *op.Inst, sym string, e Effect) {
 			}
 		}
 		c.keep(s, p, w.Bytes, single(out), in)
+		c.put(s, p, w.Bytes, single(out), in)
 		for i := range p.atoms {
 			a := &p.atoms[i]
 			switch {

@@ -13,6 +13,8 @@ type Effect struct {
 	Allocates     bool // it returns new memory, or null, and writes nothing; with Zeroes, filled with zeroes
 	Zeroes        bool // it sets Size bytes at argument 0 to zero (bzero)
 	SizeArg       int
+	// Returns says which argument the callee hands back, counted from 1; 0: none.
+	Returns int
 	// Made says which argument tells what kind of thing the callee hands out through its pointers: argument Made-1, or
 	// where MadeBehind the four bytes that it points to. Where that is a constant it shows in [Source.Const], with
 	// [MadeKnown] set. 0: none does.

@@ -70,6 +70,9 @@ func (c *context) emit(s *state, in *op.Inst, to reach, stack int64, tail bool) 
 		c.emitCallbacks(s, in, to.syms)
 	}
 	for _, sym := range to.syms {
+		if c.m.Into != nil {
+			c.sent(s, in, sym, tail)
+		}
 		n, ok := c.m.Want(sym)
 		if !ok {
 			continue

@@ -152,6 +152,7 @@ func (c *context) operate(s *state, in *op.Inst) {
 func (c *context) store(s *state, p *val, size int64, v cell, vn uint32, in *op.Inst) {
 	c.ops += len(s.mem) / 16
 	c.keep(s, p, int(size), v.v, in)
+	c.put(s, p, int(size), v.v, in)
 	s.store(p, size, v, vn, in.Addr, in.Name)
 }
 

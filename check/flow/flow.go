@@ -84,6 +84,13 @@ type Model struct {
 	Stores func(addr uint64) bool
 	// Known tells what a variable of the image can hold, where that is known; nil: of none.
 	Known func(addr uint64, size int) (Value, bool)
+	// Implements lists the functions of the image that a symbol of another may come to, where [Into] is asked of them: a
+	// message's implementations, for "_objc_msgSend$" with the selector behind it; nil: none.
+	Implements func(symbol string) []uint64
+	// Objects asks for what is stored in fields of the object that the function, a method, is called on.
+	Objects bool
+	// Field tells what such a field can hold, where that is known; nil: of none.
+	Field func(off int64, size int) (Value, bool)
 	// Traps is the number of arguments to recover at system-call instructions; 0 leaves them out.
 	Traps int
 	// Effect tells what is known of a callee; nil is [LibSystem].
@@ -113,6 +120,10 @@ type Result struct {
 	Stores  []Store
 	// Loads lists variables of the image that the function reads, of which nothing is known; not all where it reads many.
 	Loads []uint64
+	// Puts is what is stored in fields of the method's object; Fields lists those that are read. Not all where there are
+	// many.
+	Puts   []Put
+	Fields []int64
 	// Problem says why the function could not be followed completely; empty where it was. Values are unknown then
 	// (with this reason) wherever that makes a difference.
 	Problem string

@@ -260,13 +260,13 @@ func (c *context) markLive(g *graph) {
 	var work []*block
 	for _, b := range g.blocks {
 		for _, in := range b.insts {
-			want := c.m.Stores != nil
+			want := c.m.Stores != nil || c.m.Objects
 			switch in.Flow {
 			case op.Call, op.Jump, op.Branch:
 				if s, ok := c.symbol(in); ok {
 					_, want = c.m.Want(s)
 					_, back := callbacks[s]
-					want = want || back && c.m.Into != nil || s == nameDlsym
+					want = want || c.m.Into != nil && (back || c.mayImplement(s)) || s == nameDlsym
 					if r, ok := c.reloc(in); ok && r.Defined {
 						want = want || c.m.Limits.Callees > 0
 					}

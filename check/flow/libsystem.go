@@ -26,6 +26,7 @@ const (
 var (
 	pure  = Effect{}
 	never = Effect{NoReturn: true}
+	same  = Effect{Returns: 1}
 )
 
 func writes(arg, bytes int) Effect { return Effect{Writes: []Write{{arg, bytes, true}}} }
@@ -83,6 +84,10 @@ var effects = map[string]Effect{
 	"_mach_ports_register": pure, "_thread_create_running": writes(4, portBytes), "_thread_terminate": pure,
 	"_thread_resume": pure, "_thread_suspend": pure, "_task_terminate": pure, "_usleep": pure, "_sleep": pure,
 	"_printf": pure, "_fprintf": pure, "_puts": pure, "_perror": pure, "_strerror": pure, "_exception_raise": pure,
-	"_objc_release": pure, "_objc_autorelease": pure, "_posix_spawnattr_setexceptionports_np": pure,
+	"_objc_retain": same, "_objc_retainAutorelease": same, "_objc_retainAutoreleasedReturnValue": same,
+	"_objc_unsafeClaimAutoreleasedReturnValue": same, "_objc_autoreleaseReturnValue": same,
+	"_objc_retainAutoreleaseReturnValue": same, "_objc_opt_self": same, "_swift_retain": same,
+	"_swift_bridgeObjectRetain": same, "_swift_unknownObjectRetain": same,
+	"_objc_release": pure, "_objc_autorelease": same, "_posix_spawnattr_setexceptionports_np": pure,
 	"_mach_port_extract_right": {Writes: []Write{{3, portBytes, true}, {4, 4, true}}},
 }

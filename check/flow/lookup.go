@@ -29,6 +29,23 @@ func (c *context) lookedUp(s *state, in *op.Inst, sym string) *val {
 	return setOf(out, nil)
 }
 
+// selected is what the functions return that make a selector of its name, where that is constant: the name.
+func (c *context) selected(s *state, sym string) *val {
+	name := s.regs[c.isa.Args[0]].v
+	switch sym {
+	case "_sel_registerName", "_sel_getUid":
+	case "_NSSelectorFromString":
+		const text = 16 // the bytes of a constant CFString: isa, flags, characters, length
+		name, _ = c.load(s, binary(op.Add, name, constant(text, 0, ""), 64, 0, ""), 8, false, 64, 0, "")
+	default:
+		return nil
+	}
+	if _, ok := c.selector(name); !ok {
+		return nil
+	}
+	return name
+}
+
 // maxName is the longest name of a symbol that is looked for.
 const maxName = 128
 

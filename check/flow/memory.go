@@ -183,7 +183,17 @@ func (c *context) loadAt(s *state, a *atom, size uint8, signed bool, site uint64
 			x = signExtend(x, 8*size)
 		}
 		return constant(x, site, how)
-	case KindParam, KindResult, KindOut, KindField:
+	case KindParam:
+		if c.self(a) {
+			c.read(a.off)
+			if c.m.Field != nil {
+				if v, ok := c.m.Field(a.off, int(size)); ok {
+					return cut(v.val(), 8*size, signed, site, how)
+				}
+			}
+		}
+		return field()
+	case KindResult, KindOut, KindField:
 		return field()
 	case kindIndexed:
 		if size <= 8 {

@@ -26,6 +26,9 @@ func (a *atom) text() string {
 		return fmt.Sprintf("address of the function's frame%+#x", a.off)
 	case KindParam:
 		s = fmt.Sprintf("parameter %d of the function", a.index+1)
+		if a.index == Receiver {
+			s = "the object that the message is sent to"
+		}
 	case KindResult:
 		s = fmt.Sprintf("result of %s at %#x", callee(a.sym), a.site)
 	case KindOut:

@@ -13,7 +13,7 @@ const (
 	KindConst  Kind = iota // the number Const
 	KindAddr               // the address Const in the image (unslid), or, with Symbol, that of a symbol plus Offset
 	KindStack              // an address in the function's own frame, Offset from the stack pointer at entry
-	KindParam              // parameter Index of the function as it came in, plus Offset
+	KindParam              // parameter Index of the function as it came in (or [Receiver]), plus Offset
 	KindResult             // what the call of Symbol at Site returned, plus Offset
 	KindOut                // what the call of Symbol at Site wrote Field bytes behind its pointer argument Index, plus Offset
 	KindField              // what was loaded (Size bytes) from Base at Field, plus Offset

@@ -1,0 +1,248 @@
+package macho
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// ObjCClass is what an image says of a class that it defines, or of one that a category in it adds to. The layout is
+// that of the Objective-C 2 runtime (objc4, runtime/objc-runtime-new.h: class_t, class_ro_t, category_t, method_list_t).
+type ObjCClass struct {
+	Name string // "" where a category adds to a class of another image whose name is not known
+	// Methods are those of its objects; ClassMethods those of the class itself.
+	Methods, ClassMethods []ObjCMethod
+}
+
+// ObjCMethod is a method with its implementation in the image.
+type ObjCMethod struct {
+	Selector string
+	Code     uint64 // address of the implementation
+}
+
+type objcTable struct {
+	once    sync.Once
+	classes []ObjCClass
+	refs    map[string][]uint64
+	refOnce sync.Once
+}
+
+const (
+	maxObjCMethods  = 1 << 18 // of an image; the largest programs have some hundred thousand
+	maxSelector     = 4096    // bytes
+	smallMethodList = 1 << 31 // flag of a list of relative offsets
+	directSelectors = 1 << 30 // flag: its selectors are offsets of names (only in the shared cache)
+)
+
+// ObjCClasses returns the classes and categories that the image defines. The slice is shared: do not change it.
+func (m *Image) ObjCClasses() []ObjCClass {
+	t := &m.objc
+	t.once.Do(func() {
+		if !m.InScope() {
+			return
+		}
+		left := maxObjCMethods
+		for i := range m.Sections {
+			s := &m.Sections[i]
+			switch s.Name {
+			case "__objc_classlist", "__objc_nlclslist":
+				m.eachPointer(s, func(class uint64) bool {
+					t.classes = append(t.classes, m.readObjCClass(class, &left))
+					return left > 0
+				})
+			case "__objc_catlist", "__objc_nlcatlist", "__objc_catlist2":
+				m.eachPointer(s, func(cat uint64) bool {
+					t.classes = append(t.classes, m.readObjCCategory(cat, &left))
+					return left > 0
+				})
+			}
+		}
+		if left <= 0 {
+			m.problem(0, "more than %d Objective-C methods", maxObjCMethods)
+		}
+	})
+	return t.classes
+}
+
+// SelectorRefs returns the slots of the image that hold a selector: code that sends it loads one of them.
+func (m *Image) SelectorRefs(selector string) []uint64 {
+	t := &m.objc
+	t.refOnce.Do(func() {
+		t.refs = map[string][]uint64{}
+		for i := range m.Sections {
+			s := &m.Sections[i]
+			if s.Name != "__objc_selrefs" {
+				continue
+			}
+			for at := uint64(0); at+8 <= s.Size && len(t.refs) < maxObjCMethods; at += 8 {
+				if p, ok := m.Pointer(s.Addr + at); ok && p.Import == "" {
+					if name, ok := m.selector(p.Target); ok {
+						t.refs[name] = append(t.refs[name], s.Addr+at)
+					}
+				}
+			}
+		}
+	})
+	return t.refs[selector]
+}
+
+// selector reads a selector's name. The strings of an image hold one another's tails only by chance, so that what is kept
+// is bounded by their number.
+func (m *Image) selector(addr uint64) (string, bool) {
+	b := m.rest(addr)
+	name := cstring(b[:min(len(b), maxSelector)], 0)
+	return string(name), len(name) > 0 && len(name) < maxSelector
+}
+
+// eachPointer calls f with the pointers of a section that lead into the image, until f answers false.
+func (m *Image) eachPointer(s *Section, f func(uint64) bool) {
+	for at := uint64(0); at+8 <= s.Size && at < uint64(len(m.data)); at += 8 {
+		if p, ok := m.Pointer(s.Addr + at); ok && p.Import == "" && !f(p.Target) {
+			return
+		}
+	}
+}
+
+// pointerTo follows a pointer of the image to another place of it.
+func (m *Image) pointerTo(slot uint64) (uint64, bool) {
+	p, ok := m.Pointer(slot)
+	if !ok || p.Import != "" || m.SectionAt(p.Target) == nil {
+		return 0, false
+	}
+	return p.Target, true
+}
+
+func (m *Image) readObjCClass(class uint64, left *int) (c ObjCClass) {
+	const (
+		isaOffset  = 0
+		dataOffset = 32
+		swiftBits  = 7 // of the pointer to the data
+	)
+	c.Name, c.Methods = m.readObjCData(class+dataOffset, swiftBits, left)
+	if meta, ok := m.pointerTo(class + isaOffset); ok && meta != class {
+		_, c.ClassMethods = m.readObjCData(meta+dataOffset, swiftBits, left)
+	}
+	return c
+}
+
+// readObjCData reads a class_ro_t.
+func (m *Image) readObjCData(slot, bits uint64, left *int) (name string, methods []ObjCMethod) {
+	const (
+		nameOffset    = 24
+		methodsOffset = 32
+	)
+	p, ok := m.Pointer(slot)
+	if !ok || p.Import != "" {
+		return "", nil
+	}
+	data := p.Target &^ bits
+	if at, ok := m.pointerTo(data + nameOffset); ok {
+		name, _ = m.selector(at)
+	}
+	if at, ok := m.pointerTo(data + methodsOffset); ok {
+		methods = m.readObjCMethods(at, left)
+	}
+	return name, methods
+}
+
+func (m *Image) readObjCCategory(cat uint64, left *int) (c ObjCClass) {
+	const (
+		classOffset        = 8
+		methodsOffset      = 16
+		classMethodsOffset = 24
+	)
+	if p, ok := m.Pointer(cat + classOffset); ok {
+		if name, ok := cutClassSymbol(p.Import); ok {
+			c.Name = name
+		} else if p.Import == "" {
+			if data, ok := m.Pointer(p.Target + 32); ok && data.Import == "" {
+				if at, ok := m.pointerTo(data.Target&^7 + 24); ok {
+					c.Name, _ = m.selector(at)
+				}
+			}
+		}
+	}
+	if at, ok := m.pointerTo(cat + methodsOffset); ok {
+		c.Methods = m.readObjCMethods(at, left)
+	}
+	if at, ok := m.pointerTo(cat + classMethodsOffset); ok {
+		c.ClassMethods = m.readObjCMethods(at, left)
+	}
+	return c
+}
+
+// cutClassSymbol returns the class that a symbol stands for.
+func cutClassSymbol(symbol string) (string, bool) {
+	const prefix = "_OBJC_CLASS_$_"
+	if len(symbol) > len(prefix) && symbol[:len(prefix)] == prefix {
+		return symbol[len(prefix):], true
+	}
+	return "", false
+}
+
+// readObjCMethods reads a method_list_t: of pointers, or of offsets from where they stand.
+func (m *Image) readObjCMethods(list uint64, left *int) (out []ObjCMethod) {
+	head := m.Bytes(list, 8)
+	if head == nil {
+		return nil
+	}
+	flags, count := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
+	size := uint64(flags & 0xfffc)
+	small := flags&smallMethodList != 0
+	if small && size < 12 || !small && size < 24 {
+		return nil
+	}
+	for i := range uint64(count) {
+		at := list + 8 + i*size
+		if *left--; *left < 0 || m.Bytes(at, int(min(size, 24))) == nil {
+			break
+		}
+		if me, ok := m.readObjCMethod(at, small, flags&directSelectors != 0); ok {
+			out = append(out, me)
+		}
+	}
+	return out
+}
+
+func (m *Image) readObjCMethod(at uint64, small, direct bool) (me ObjCMethod, ok bool) {
+	if !small {
+		name, ok := m.pointerTo(at)
+		code, ok2 := m.pointerTo(at + 16)
+		if !ok || !ok2 {
+			return me, false
+		}
+		me.Selector, ok = m.selector(name)
+		me.Code = code
+		return me, ok
+	}
+	name, ok := m.relative(at)
+	code, ok2 := m.relative(at + 8)
+	if !ok || !ok2 {
+		return me, false
+	}
+	if !direct {
+		if name, ok = m.pointerTo(name); !ok {
+			return me, false
+		}
+	}
+	me.Selector, ok = m.selector(name)
+	me.Code = code
+	return me, ok
+}
+
+// relative follows an offset of 32 bits from where it stands.
+func (m *Image) relative(at uint64) (uint64, bool) {
+	if m.Type == Object {
+		for _, r := range m.Reloc(at, 1) {
+			if r.Kind == RelocPointer && r.Defined {
+				return r.Target, true
+			}
+		}
+		return 0, false
+	}
+	b := m.Bytes(at, 4)
+	if b == nil {
+		return 0, false
+	}
+	target := at + uint64(int64(int32(binary.LittleEndian.Uint32(b))))
+	return target, m.SectionAt(target) != nil
+}

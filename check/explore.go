@@ -74,7 +74,7 @@ type question struct {
 	// objects asks for what is stored in the object of a method; field tells what is.
 	objects bool
 	field   func(off int64, size int) (flow.Value, bool)
-	limit  int // of operations; 0: that of the engine
+	limit   int // of operations; 0: that of the engine
 }
 
 func (x *explorer) callerOps() int {
@@ -316,7 +316,8 @@ func (x *explorer) up(now []pending) (next []pending) {
 			slices.Sort(callers)
 			callers = slices.Compact(callers)
 		}
-		if refs.taken {
+		if _, ok := x.classes().methods[root]; ok {
+			open = true // the lists of methods need not have its address as a pointer
 			callers = append(slices.Clone(callers), x.senders(root)...)
 			slices.Sort(callers)
 			callers = slices.Compact(callers)

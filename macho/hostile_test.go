@@ -31,7 +31,7 @@ func useEverything(data []byte) (found int) {
 				m.Library(b.Import.Ordinal)
 			}
 		}
-		found += n + len(m.Stubs()) + len(m.Exports())
+		found += n + len(m.Stubs()) + len(m.Exports()) + len(m.ObjCClasses()) + len(m.SelectorRefs("init"))
 		n = 0
 		for range m.Symbols() {
 			n++
@@ -91,6 +91,10 @@ func smallImages(t testing.TB) map[string][]byte {
 	for _, version := range []string{"2", "4", "5"} {
 		out["inlined, DWARF "+version] = read(t, source(t, "arm64", "inline.cpp", "-gdwarf-"+version))
 	}
+	for _, arch := range arches {
+		out[arch+" classes"] = read(t, source(t, arch, "classes.m"))
+	}
+	out["classes, relative lists"] = read(t, classes(t, "arm64", "-objc_relative_method_lists"))
 	out["archive"] = read(t, archive(t, "arm64"))
 	out["universal"] = read(t, universal(t))
 	out["dSYM"] = read(t, dsym(t, "arm64"))

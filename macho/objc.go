@@ -26,6 +26,15 @@ type objcTable struct {
 	refOnce sync.Once
 }
 
+// objcBudget bounds what is kept of an image: lists and names may be used many times over.
+type objcBudget struct{ methods, bytes int }
+
+func (m *Image) objcBudget() *objcBudget {
+	return &objcBudget{min(maxObjCMethods, len(m.data)), len(m.data)}
+}
+
+func (b *objcBudget) spent() bool { return b.methods <= 0 || b.bytes <= 0 }
+
 const (
 	maxObjCMethods  = 1 << 18 // of an image; the largest programs have some hundred thousand
 	maxSelector     = 4096    // bytes
@@ -40,42 +49,50 @@ func (m *Image) ObjCClasses() []ObjCClass {
 		if !m.InScope() {
 			return
 		}
-		left := maxObjCMethods
+		left := m.objcBudget()
 		for i := range m.Sections {
 			s := &m.Sections[i]
 			switch s.Name {
 			case "__objc_classlist", "__objc_nlclslist":
 				m.eachPointer(s, func(class uint64) bool {
-					t.classes = append(t.classes, m.readObjCClass(class, &left))
-					return left > 0
+					t.classes = append(t.classes, m.readObjCClass(class, left))
+					return !left.spent()
 				})
 			case "__objc_catlist", "__objc_nlcatlist", "__objc_catlist2":
 				m.eachPointer(s, func(cat uint64) bool {
-					t.classes = append(t.classes, m.readObjCCategory(cat, &left))
-					return left > 0
+					t.classes = append(t.classes, m.readObjCCategory(cat, left))
+					return !left.spent()
 				})
 			}
 		}
-		if left <= 0 {
-			m.problem(0, "more than %d Objective-C methods", maxObjCMethods)
+		if left.spent() {
+			m.problem(0, "more Objective-C methods than there can be")
 		}
 	})
 	return t.classes
 }
 
-// SelectorRefs returns the slots of the image that hold a selector: code that sends it loads one of them.
+// SelectorRefs returns the places of the image that hold a selector: slots that code loads which sends it, and constant
+// strings of Core Foundation of which a selector may be made.
 func (m *Image) SelectorRefs(selector string) []uint64 {
 	t := &m.objc
 	t.refOnce.Do(func() {
 		t.refs = map[string][]uint64{}
+		left := m.objcBudget()
 		for i := range m.Sections {
 			s := &m.Sections[i]
-			if s.Name != "__objc_selrefs" {
+			var step, off uint64 // of entries, and of the pointer in them
+			switch s.Name {
+			case "__objc_selrefs":
+				step = 8
+			case "__cfstring": // isa, flags, characters, length
+				step, off = 32, 16
+			default:
 				continue
 			}
-			for at := uint64(0); at+8 <= s.Size && len(t.refs) < maxObjCMethods; at += 8 {
-				if p, ok := m.Pointer(s.Addr + at); ok && p.Import == "" {
-					if name, ok := m.selector(p.Target); ok {
+			for at := uint64(0); at+step <= s.Size && !left.spent(); at += step {
+				if p, ok := m.Pointer(s.Addr + at + off); ok && p.Import == "" {
+					if name, ok := m.selector(p.Target, left); ok {
 						t.refs[name] = append(t.refs[name], s.Addr+at)
 					}
 				}
@@ -85,12 +102,15 @@ func (m *Image) SelectorRefs(selector string) []uint64 {
 	return t.refs[selector]
 }
 
-// selector reads a selector's name. The strings of an image hold one another's tails only by chance, so that what is kept
-// is bounded by their number.
-func (m *Image) selector(addr uint64) (string, bool) {
+// selector reads the name of a selector or class.
+func (m *Image) selector(addr uint64, left *objcBudget) (string, bool) {
 	b := m.rest(addr)
 	name := cstring(b[:min(len(b), maxSelector)], 0)
-	return string(name), len(name) > 0 && len(name) < maxSelector
+	if len(name) == 0 || len(name) == maxSelector {
+		return "", false
+	}
+	left.bytes -= len(name)
+	return string(name), !left.spent()
 }
 
 // eachPointer calls f with the pointers of a section that lead into the image, until f answers false.
@@ -111,7 +131,7 @@ func (m *Image) pointerTo(slot uint64) (uint64, bool) {
 	return p.Target, true
 }
 
-func (m *Image) readObjCClass(class uint64, left *int) (c ObjCClass) {
+func (m *Image) readObjCClass(class uint64, left *objcBudget) (c ObjCClass) {
 	const (
 		isaOffset  = 0
 		dataOffset = 32
@@ -125,7 +145,7 @@ func (m *Image) readObjCClass(class uint64, left *int) (c ObjCClass) {
 }
 
 // readObjCData reads a class_ro_t.
-func (m *Image) readObjCData(slot, bits uint64, left *int) (name string, methods []ObjCMethod) {
+func (m *Image) readObjCData(slot, bits uint64, left *objcBudget) (name string, methods []ObjCMethod) {
 	const (
 		nameOffset    = 24
 		methodsOffset = 32
@@ -136,7 +156,7 @@ func (m *Image) readObjCData(slot, bits uint64, left *int) (name string, methods
 	}
 	data := p.Target &^ bits
 	if at, ok := m.pointerTo(data + nameOffset); ok {
-		name, _ = m.selector(at)
+		name, _ = m.selector(at, left)
 	}
 	if at, ok := m.pointerTo(data + methodsOffset); ok {
 		methods = m.readObjCMethods(at, left)
@@ -144,7 +164,7 @@ func (m *Image) readObjCData(slot, bits uint64, left *int) (name string, methods
 	return name, methods
 }
 
-func (m *Image) readObjCCategory(cat uint64, left *int) (c ObjCClass) {
+func (m *Image) readObjCCategory(cat uint64, left *objcBudget) (c ObjCClass) {
 	const (
 		classOffset        = 8
 		methodsOffset      = 16
@@ -156,7 +176,7 @@ func (m *Image) readObjCCategory(cat uint64, left *int) (c ObjCClass) {
 		} else if p.Import == "" {
 			if data, ok := m.Pointer(p.Target + 32); ok && data.Import == "" {
 				if at, ok := m.pointerTo(data.Target&^7 + 24); ok {
-					c.Name, _ = m.selector(at)
+					c.Name, _ = m.selector(at, left)
 				}
 			}
 		}
@@ -180,7 +200,7 @@ func cutClassSymbol(symbol string) (string, bool) {
 }
 
 // readObjCMethods reads a method_list_t: of pointers, or of offsets from where they stand.
-func (m *Image) readObjCMethods(list uint64, left *int) (out []ObjCMethod) {
+func (m *Image) readObjCMethods(list uint64, left *objcBudget) (out []ObjCMethod) {
 	head := m.Bytes(list, 8)
 	if head == nil {
 		return nil
@@ -193,24 +213,24 @@ func (m *Image) readObjCMethods(list uint64, left *int) (out []ObjCMethod) {
 	}
 	for i := range uint64(count) {
 		at := list + 8 + i*size
-		if *left--; *left < 0 || m.Bytes(at, int(min(size, 24))) == nil {
+		if left.methods--; left.spent() || m.Bytes(at, int(min(size, 24))) == nil {
 			break
 		}
-		if me, ok := m.readObjCMethod(at, small, flags&directSelectors != 0); ok {
+		if me, ok := m.readObjCMethod(at, small, flags&directSelectors != 0, left); ok {
 			out = append(out, me)
 		}
 	}
 	return out
 }
 
-func (m *Image) readObjCMethod(at uint64, small, direct bool) (me ObjCMethod, ok bool) {
+func (m *Image) readObjCMethod(at uint64, small, direct bool, left *objcBudget) (me ObjCMethod, ok bool) {
 	if !small {
 		name, ok := m.pointerTo(at)
 		code, ok2 := m.pointerTo(at + 16)
 		if !ok || !ok2 {
 			return me, false
 		}
-		me.Selector, ok = m.selector(name)
+		me.Selector, ok = m.selector(name, left)
 		me.Code = code
 		return me, ok
 	}
@@ -224,7 +244,7 @@ func (m *Image) readObjCMethod(at uint64, small, direct bool) (me ObjCMethod, ok
 			return me, false
 		}
 	}
-	me.Selector, ok = m.selector(name)
+	me.Selector, ok = m.selector(name, left)
 	me.Code = code
 	return me, ok
 }

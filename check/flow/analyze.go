@@ -37,7 +37,7 @@ type context struct {
 	loads       []uint64
 	puts        []Put
 	fields      []int64
-	own         bool        // parameters are those of the function, rather than of a caller
+	own         bool     // parameters are those of the function, rather than of a caller
 	chain       []uint64 // of a callee: the calls that led to it
 	calls       map[uint64]*Call
 	taken       map[uint64]string

@@ -155,7 +155,10 @@ func (c *context) trapArgs(s *state) []Value {
 func (c *context) unknownCallee(s *state, in *op.Inst, sym string) {
 	if !s.escaped {
 		for _, set := range [][]op.Reg{c.isa.Args, c.isa.Extra} {
-			for _, r := range set {
+			for i, r := range set {
+				if i == 0 && toSuper(sym) {
+					continue // a struct that says which superclass: the callee gets the object in it
+				}
 				s.escaped = s.escaped || s.regs[r].v.stackish()
 			}
 		}

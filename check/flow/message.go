@@ -22,7 +22,9 @@ const Receiver = -1
 
 // toSuper tells the functions that send a message to the object as one of its superclass. An initializer's answer is
 // the object.
-func toSuper(symbol string) bool { return symbol == "_objc_msgSendSuper" || symbol == "_objc_msgSendSuper2" }
+func toSuper(symbol string) bool {
+	return symbol == "_objc_msgSendSuper" || symbol == "_objc_msgSendSuper2"
+}
 
 // message names what is called after its selector, where it is a message whose selector is known: "_objc_msgSend$" and
 // the selector.

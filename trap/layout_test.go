@@ -67,6 +67,7 @@ func TestLayout(t *testing.T) {
 		"PT_KERNEL_FUTEX":                         KernelFutex,
 		"PT_KERNEL_ASLEEP":                        KernelAsleep,
 		"PT_OOL_MAX":                              OOLMax,
+		"PT_REQUEST_MAX":                          RequestMax,
 		"PT_INLINE_MAX":                           InlineMax,
 		"PT_COOKIE":                               Cookie,
 		"PT_BULK":                                 Bulk,

@@ -1,19 +1,22 @@
 package trap
 
 // Version is the version of the protocol (PT_VERSION). Kernel and task must agree.
-const Version = 1
+const Version = 2
 
 // Environment is the variable that holds the path of the kernel's socket.
 const Environment = "PORTCULLIS_KERNEL"
 
 // Parts of a lane, in bytes from its start.
 const (
-	LaneSize = 0x20000
+	LaneSize = 0x240000
 	In       = 0x1000
-	InSize   = 0xf000
-	Out      = 0x10000
-	OutSize  = 0x10000
+	InSize   = 0x11f000
+	Out      = 0x120000
+	OutSize  = 0x120000
 )
+
+// RequestMax is how much of what goes in the kernel looks at: the message, or what another operation is given.
+const RequestMax = 0xf000
 
 // What the kernel has to be woken with after a request (kernel_state).
 const (
@@ -26,7 +29,7 @@ const (
 const OOLMax = 48
 
 // InlineMax is the largest piece of out-of-line memory that is copied through the lane.
-const InlineMax = 0xd000
+const InlineMax = 0x110000
 
 // Bulk as the offset of a piece says that it is a memory file, given or taken over the socket.
 const Bulk = ^uint64(0)

@@ -3,18 +3,45 @@
 package linux
 
 import (
+	"math/bits"
 	"os"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/trap"
 )
 
-// bulk is out-of-line memory in a sealed file, which passes from task to task without a copy.
+// bulk is out-of-line memory on its way from task to task: in a sealed file, which is handed on without a copy, or in a
+// buffer of the kernel's, which is used again.
 type bulk struct {
-	file *os.File
-	data []byte // mapped; gone when nobody can receive it any more
+	file *os.File // nil for a buffer
+	data []byte   // of a file: mapped; gone when nobody can receive it any more
+}
+
+// Sizes of buffers are powers of two.
+const (
+	leastBuffer = 12 // bits
+	mostBuffer  = 21
+)
+
+var buffers [mostBuffer + 1]sync.Pool
+
+// newBulk copies memory into a buffer. It must get to takeBulk some day.
+func (k *Kernel) newBulk(from []byte) []byte {
+	class := max(leastBuffer, bits.Len(uint(len(from)-1)))
+	if class > mostBuffer {
+		return append([]byte(nil), from...)
+	}
+	b, _ := buffers[class].Get().(*bulk)
+	if b == nil {
+		b = &bulk{data: make([]byte, 1<<class)}
+	}
+	b.data = b.data[:len(from)]
+	copy(b.data, from)
+	k.pages.Store(&b.data[0], b)
+	return b.data
 }
 
 // giveTime is how long a request waits for memory that the task says it has given.
@@ -148,10 +175,15 @@ func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte,
 		}
 		p.Address = 0 // each piece serves one descriptor
 		if p.Offset != trap.Bulk {
-			if p.Offset > uint64(len(l.in)) || p.Size > uint64(len(l.in))-p.Offset {
+			in := l.mem.In()
+			if p.Offset > uint64(len(in)) || p.Size > uint64(len(in))-p.Offset {
 				return nil, false
 			}
-			return append([]byte(nil), l.in[p.Offset:p.Offset+p.Size]...), true
+			if p.Size == 0 {
+				return nil, true
+			}
+			l.window(&l.wideIn, int(p.Offset+p.Size))
+			return m.kernel.newBulk(in[p.Offset : p.Offset+p.Size]), true
 		}
 		b, err := m.kernel.openBulk(l.bulk.takeIn(m.kernel, uint32(i)), p.Size)
 		if err != nil {
@@ -208,6 +240,36 @@ func (k *Kernel) release(data []byte) {
 }
 
 func (b *bulk) close() {
+	if b.file == nil {
+		b.data = b.data[:cap(b.data)]
+		buffers[bits.Len(uint(cap(b.data)-1))].Put(b)
+		return
+	}
 	trap.UnmapBulk(b.data)
 	b.file.Close()
+}
+
+// A lane may keep narrowLane bytes each way. What a process uses beyond, it keeps as long as that is not more than
+// wideMost for all its lanes together: the memory is the system's, and a task must not hold it by having used it once.
+const (
+	narrowLane = 64 << 10
+	wideMost   = 64 << 20
+)
+
+// window takes down that n bytes of a lane's memory are in use.
+func (l *lane) window(wide *int, n int) {
+	if n -= narrowLane; n > *wide {
+		l.process.wide.Add(int64(n - *wide))
+		*wide = n
+	}
+}
+
+// narrow gives memory that the lane does not use now back to the system if the process has too much of it.
+func (l *lane) narrow(wide *int, part []byte) {
+	if *wide == 0 || l.process.wide.Load() <= wideMost {
+		return
+	}
+	unix.Madvise(part[narrowLane:], unix.MADV_REMOVE)
+	l.process.wide.Add(-int64(*wide))
+	*wide = 0
 }

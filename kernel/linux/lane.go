@@ -34,6 +34,8 @@ type lane struct {
 	out     []byte // what it gets
 	pieces  []trap.Piece
 	placed  []placed // out-of-line memory on its way to the task
+	wideIn  int      // how much of the shared memory has been in use
+	wideOut int
 	bulk    bulkBox
 	spin    spinner
 }
@@ -54,7 +56,12 @@ func (l *lane) take() bool {
 	if r.size > trap.InSize || r.count > trap.OOLMax {
 		return false
 	}
-	l.in = append(l.in[:0], l.mem.In()[:r.size]...)
+	l.window(&l.wideIn, int(r.size))
+	look := min(r.size, trap.RequestMax)
+	if r.op == trap.OpMsg2 {
+		look = uint32(min(uint64(look), (r.args[6]+7)&^7+r.args[7])) // the rest is memory out of line
+	}
+	l.in = append(l.in[:0], l.mem.In()[:look]...)
 	l.pieces = append(l.pieces[:0], l.c.OOLIn[:r.count]...)
 	return true
 }

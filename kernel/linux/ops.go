@@ -13,8 +13,12 @@ import (
 
 // start carries out the request that was taken; false if it waits for a message.
 func (l *lane) start() bool {
-	l.out, l.placed = l.out[:0], l.placed[:0]
+	if l.placed = l.placed[:0]; cap(l.out) > trap.RequestMax {
+		l.out = nil
+	}
+	l.out = l.out[:0]
 	l.bulk.clearOut()
+	l.narrow(&l.wideOut, l.mem.Out())
 	l.result = [8]uint64{}
 	switch l.request.op {
 	case trap.OpMsg2, trap.OpMsgLegacy:
@@ -53,6 +57,7 @@ func (l *lane) reply() bool {
 		l.result[0] = uint64(uint32(l.code))
 	}
 	l.c.Result = l.result
+	l.narrow(&l.wideIn, l.mem.In())
 	if !l.write() {
 		l.process.misbehaves("there is no memory for what it receives")
 		return false
@@ -69,18 +74,23 @@ func (l *lane) write() bool {
 		e := trap.Piece{Address: address, Size: uint64(len(p.data)), Offset: trap.Bulk}
 		at := (n + 15) &^ 15
 		switch {
-		case p.bulk != nil:
+		case p.bulk != nil && p.bulk.file != nil:
 			trap.UnmapBulk(p.bulk.data)
 			l.bulk.putOut(count, p.bulk.file)
+			p.bulk = nil
 		case address != 0 && len(p.data) <= trap.InlineMax && at+len(p.data) <= len(out):
 			copy(out[at:], p.data)
 			e.Offset, n = uint64(at), at+len(p.data)
+			l.window(&l.wideOut, n)
 		default:
 			f, err := trap.NewBulk(p.data)
 			if err != nil {
 				return false
 			}
 			l.bulk.putOut(count, f)
+		}
+		if p.bulk != nil {
+			p.bulk.close()
 		}
 		l.c.OOLOut[count] = e
 		count++
@@ -92,13 +102,15 @@ func (l *lane) write() bool {
 		}
 	} else {
 		n = copy(out, l.out)
+		l.window(&l.wideOut, n)
 	}
 	l.c.OutSize = uint32(n)
 	for i := range l.placed {
-		if !put(trap.Cookie+uint64(i), l.placed[i]) {
+		p := l.placed[i]
+		l.placed[i] = placed{}
+		if !put(trap.Cookie+uint64(i), p) {
 			return false
 		}
-		l.placed[i] = placed{}
 	}
 	l.c.OOLOutCount = count
 	return true

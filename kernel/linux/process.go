@@ -41,6 +41,8 @@ type Process struct {
 	dying    atomic.Bool   // it violated a restriction, or crashed
 	finished chan struct{} // closed when the process has hung up or ended
 
+	wide atomic.Int64 // bytes of lanes that are in use, beyond what each may keep
+
 	mu      sync.Mutex
 	gone    bool
 	next    uint32
@@ -438,6 +440,12 @@ func (p *Process) laneDone(l *lane) {
 	} else {
 		p.forgetThread(l.tid)
 	}
+	for _, p := range l.placed {
+		if p.bulk != nil {
+			p.bulk.close()
+		}
+	}
+	p.wide.Add(-int64(l.wideIn + l.wideOut))
 	l.bulk.close()
 	l.mem.Close()
 }

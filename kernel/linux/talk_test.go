@@ -62,7 +62,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		for _, size := range []int{0, 100, 4096, 20_000, 70_000, 1 << 20} {
+		for _, size := range []int{0, 100, 4096, 20_000, 70_000, 1 << 20, 2 << 20} {
 			body := make([]byte, size)
 			for i := range body {
 				body[i] = byte(i * 7)

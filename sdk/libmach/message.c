@@ -306,7 +306,7 @@ call(const struct call *c)
 		int bulk;
 
 		whole = c->aux_size != 0 ? align(c->size, 8) + c->aux_size : c->size;
-		bulk = whole > PT_IN_SIZE;
+		bulk = whole > PT_REQUEST_MAX;
 		if (bulk) {
 			/* The message itself is the first entry; its memory goes in files too. */
 			in = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

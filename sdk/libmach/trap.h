@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#define PT_VERSION 1
+#define PT_VERSION 2
 #define PT_ENVIRONMENT "PORTCULLIS_KERNEL"
 
 /* ---- The lane ---------------------------------------------------------------------------------------------------- */
@@ -33,11 +33,14 @@
  * Between the two the lane belongs to the kernel. All accesses to posted, kernel_state, done and task_waits are
  * sequentially consistent. Futexes are shared, not private.
  */
-#define PT_LANE_SIZE 0x20000
+#define PT_LANE_SIZE 0x240000
 #define PT_IN 0x1000
-#define PT_IN_SIZE 0xf000
-#define PT_OUT 0x10000
-#define PT_OUT_SIZE 0x10000
+#define PT_IN_SIZE 0x11f000
+#define PT_OUT 0x120000
+#define PT_OUT_SIZE 0x120000
+
+/* How much of what goes in the kernel looks at: the message, or what another operation is given. */
+#define PT_REQUEST_MAX 0xf000
 
 /* kernel_state: what wakes the kernel after posted was increased. The task swaps it with PT_KERNEL_AWAKE. */
 #define PT_KERNEL_AWAKE 0  /* nothing: it looks at posted */
@@ -90,8 +93,11 @@ struct pt_lane {
 #define PT_COOKIE 0x00c0ffee00000000u
 #define PT_OOL_MAX 48
 
-/* Pieces up to this size travel in the lane if there is room; see docs/transport.md for the figures. */
-#define PT_INLINE_MAX 0xd000
+/*
+ * Pieces up to this size travel in the lane if there is room. The pages of a lane are there from the first use on: to
+ * copy through them, four times from task to task, takes less time than to make and map a memory file.
+ */
+#define PT_INLINE_MAX 0x110000
 
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
@@ -123,7 +129,7 @@ enum pt_op {
 	 * received message with trailer (out_size bytes); or, if sending failed, result[1] is 1 and the send buffer as it is now.
 	 * result[2] is the size of aux data, which lies at the next multiple of 8 behind the message.
 	 *
-	 * A message with more inline bytes than the lane has room for is given as bulk: in_size is 0 and ool_in[0] has
+	 * A message with more inline bytes than PT_REQUEST_MAX is given as bulk: in_size is 0 and ool_in[0] has
 	 * address 0 (room for more is asked for in the same way: an answer too large for the lane comes as ool_out[0] with
 	 * address 0).
 	 */

@@ -120,7 +120,7 @@ func size(m *Message) int {
 
 // put puts an encoded message into the lane.
 func (th *Thread) put(raw []byte) error {
-	if len(raw) <= trap.InSize {
+	if len(raw) <= trap.RequestMax {
 		copy(th.mem.In(), raw)
 		th.used = max(th.used, len(raw))
 		return nil
@@ -162,7 +162,7 @@ func (o *outgoing) Store(b []byte) (uint64, error) {
 	p := trap.Piece{Address: trap.Cookie + uint64(n), Size: uint64(len(b)), Offset: trap.Bulk}
 	at := (max(th.used, o.behind) + 15) &^ 15
 	th.given = append(th.given, nil)
-	if len(b) <= trap.InlineMax && o.behind <= trap.InSize && at+len(b) <= trap.InSize {
+	if len(b) <= trap.InlineMax && o.behind <= trap.RequestMax && at+len(b) <= trap.InSize {
 		copy(th.mem.In()[at:], b)
 		p.Offset = uint64(at)
 		th.used = at + len(b)

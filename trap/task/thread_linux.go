@@ -171,7 +171,7 @@ func (th *Thread) die() {
 		}
 	}
 	b, err := json.Marshal(all)
-	for err == nil && len(b) > trap.InSize && len(all) > 0 {
+	for err == nil && len(b) > trap.RequestMax && len(all) > 0 {
 		all = all[:len(all)/2]
 		b, err = json.Marshal(all)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"portcullis.dev/mach"
 	"portcullis.dev/mig/rpc"
@@ -154,36 +155,46 @@ func (o *outgoing) Load(uint64, int) ([]byte, error) { return nil, errors.ErrUns
 
 // Store implements [rpc.Memory].
 func (o *outgoing) Store(b []byte) (uint64, error) {
-	th := o.th
-	n := len(th.pieces)
-	if n >= trap.OOLMax-1 {
-		return 0, mach.SendTooLarge
+	address := trap.Cookie + uint64(len(o.th.pieces))
+	return address, o.th.piece(address, b, o.behind)
+}
+
+// piece puts a piece of memory that goes with a message of a size behind it, or into a file of its own.
+func (th *Thread) piece(address uint64, b []byte, behind int) error {
+	if len(th.pieces) >= trap.OOLMax-1 {
+		return mach.SendTooLarge
 	}
-	p := trap.Piece{Address: trap.Cookie + uint64(n), Size: uint64(len(b)), Offset: trap.Bulk}
-	at := (max(th.used, o.behind) + 15) &^ 15
-	th.given = append(th.given, nil)
-	if len(b) <= trap.InlineMax && o.behind <= trap.RequestMax && at+len(b) <= trap.InSize {
+	p := trap.Piece{Address: address, Size: uint64(len(b)), Offset: trap.Bulk}
+	at := (max(th.used, behind) + 15) &^ 15
+	var f *os.File
+	if len(b) <= trap.InlineMax && behind <= trap.RequestMax && at+len(b) <= trap.InSize {
 		copy(th.mem.In()[at:], b)
 		p.Offset = uint64(at)
 		th.used = at + len(b)
 	} else {
-		f, err := trap.NewBulk(b)
-		if err != nil {
-			return 0, err
+		var err error
+		if f, err = trap.NewBulk(b); err != nil {
+			return err
 		}
-		th.given[n] = f
 	}
+	th.given = append(th.given, f)
 	th.pieces = append(th.pieces, p)
-	return p.Address, nil
+	return nil
 }
 
-// received returns the message in the lane. It is valid until the next call, other than one that was bulk.
+// received returns the message in the lane.
 func (th *Thread) received() ([]byte, error) {
+	b, err := th.lent()
+	return append([]byte(nil), b...), err
+}
+
+// lent returns the message in the lane. It is valid until the next call.
+func (th *Thread) lent() ([]byte, error) {
 	c := th.c
 	if c.OOLOutCount > 0 && c.OOLOut[0].Address == 0 {
 		return th.take(0)
 	}
-	return append([]byte(nil), th.mem.Out()[:min(c.OutSize, trap.OutSize)]...), nil
+	return th.mem.Out()[:min(c.OutSize, trap.OutSize)], nil
 }
 
 // take fetches the memory file of an entry.

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portcullis.dev/mach"
-	"portcullis.dev/mig/rpc"
 	"portcullis.dev/trap/task"
 	"portcullis.dev/xpc"
 )
@@ -59,18 +59,17 @@ func (t *Task) NewThread() (xpc.Thread, error) {
 	return &thread{t: t, th: th}, nil
 }
 
-// thread implements xpc.Thread over a thread of package task, which has messages in their open form.
+// thread implements xpc.Thread over a thread of package task.
 type thread struct {
 	t     *Task
 	th    *task.Thread
-	large []byte // a message that did not fit, as bytes
+	call  task.Call
+	large []byte // a message that did not fit
 	from  mach.Name
-
-	mu     sync.Mutex
-	cancel context.CancelFunc // of the call that is being made
+	busy  atomic.Bool // in a call that may sleep
 }
 
-// code returns the return code in an error. A kernel that is gone is like a peer that is.
+// code returns the return code in an error.
 func code(err error, otherwise mach.KernReturn) mach.KernReturn {
 	var kr mach.KernReturn
 	switch {
@@ -86,48 +85,18 @@ func (h *thread) Msg2(c *xpc.Call) mach.KernReturn {
 	if h.large != nil && c.Options&mach.SendMsg == 0 && c.Receive == h.from {
 		return h.deliver(c.Buffer, h.large)
 	}
-	var m *task.Message
-	otherwise := mach.RcvPortDied
-	if c.Options&mach.SendMsg != 0 {
-		otherwise = mach.SendInvalidDest
-		var err error
-		if m, err = open(c.Send, &h.t.Arena); err != nil {
-			return mach.SendMsgTooSmall
+	h.call = task.Call{Options: c.Options, Timeout: c.Timeout, Send: c.Send, Receive: c.Receive, Buffer: c.Buffer,
+		Memory: &h.t.Arena}
+	h.busy.Store(true)
+	b, kr := h.th.MsgBytes(&h.call)
+	h.busy.Store(false)
+	if len(b) > len(c.Buffer) {
+		h.from = c.Receive
+		if too := h.deliver(c.Buffer, b); kr == 0 {
+			return too
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	h.mu.Lock()
-	h.cancel = cancel
-	h.mu.Unlock()
-	got, err := h.th.Msg(ctx, m, task.Args{Options: c.Options &^ mach.RcvLarge, Timeout: c.Timeout, Receive: c.Receive})
-	h.mu.Lock()
-	h.cancel = nil
-	h.mu.Unlock()
-	cancel()
-	if err != nil {
-		kr := code(err, otherwise)
-		if kr == otherwise && errors.Is(err, context.Canceled) {
-			kr = mach.RcvInterrupted
-			if m != nil {
-				kr = mach.SendInterrupted
-			}
-		}
-		if kr == mach.SendInterrupted || kr == mach.SendTimedOut {
-			if back, err := rpc.Encode(m, &h.t.Arena); err == nil && len(back) <= len(c.Send) {
-				copy(c.Send, back)
-			}
-		}
-		return kr
-	}
-	if got == nil {
-		return 0
-	}
-	b, err := h.bytes(got)
-	if err != nil {
-		return mach.RcvBodyError
-	}
-	h.from = c.Receive
-	return h.deliver(c.Buffer, b)
+	return kr
 }
 
 // deliver puts a received message into a buffer, or keeps it if it does not fit.
@@ -142,37 +111,10 @@ func (h *thread) deliver(buffer, b []byte) mach.KernReturn {
 	return 0
 }
 
-// open turns the bytes of a message to send into its open form.
-func open(b []byte, memory rpc.Memory) (*task.Message, error) {
-	m, err := rpc.Decode(b, memory)
-	if err != nil {
-		return nil, err
-	}
-	// A sender has in Remote what a receiver finds in Local.
-	m.Dest, m.Reply = m.Reply, m.Dest
-	m.DestDisposition, m.ReplyDisposition = m.ReplyDisposition, m.DestDisposition
-	return m, nil
-}
-
-// bytes turns a received message into bytes as the kernel delivers them.
-func (h *thread) bytes(m *task.Message) ([]byte, error) {
-	turned := *m
-	turned.Dest, turned.Reply = m.Reply, m.Dest
-	turned.DestDisposition, turned.ReplyDisposition = m.ReplyDisposition, m.DestDisposition
-	b, err := rpc.Encode(&turned, &h.t.Arena)
-	if err != nil {
-		return nil, err
-	}
-	n := (len(b) + 3) &^ 3
-	b = append(b, make([]byte, n-len(b)+mach.MaxTrailerSize)...)
-	return b[:n+m.Trailer.Encode(b[n:], m.Elements)], nil
-}
-
+// Interrupt implements xpc.Thread. A call that is only about to sleep is not interrupted.
 func (h *thread) Interrupt() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.cancel != nil {
-		h.cancel()
+	if h.busy.Load() {
+		h.th.Interrupt()
 	}
 }
 

@@ -113,7 +113,6 @@ func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
 		case kr == mach.RcvInterrupted:
 			continue
 		case spoiled(kr):
-			l.p.discardRights(parse(th.buf))
 			continue
 		case kr != 0:
 			return nil, fmt.Errorf("xpc: listener %s: %w", l.name, kr)

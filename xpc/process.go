@@ -54,6 +54,7 @@ func (p *Process) Transactions() int { return int(p.active.Load()) }
 // caller is a thread with what it needs to make calls.
 type caller struct {
 	Thread
+	p     *Process
 	reply mach.Name // special reply port, made when it is first needed
 	buf   []byte
 	out   []byte
@@ -78,7 +79,7 @@ func (p *Process) borrow() (*caller, error) {
 	p.reserve.Lock()
 	if p.spare == nil {
 		if th, err := p.task.NewThread(); err == nil {
-			p.spare = &caller{Thread: th, buf: make([]byte, firstBuffer)}
+			p.spare = &caller{Thread: th, p: p, buf: make([]byte, firstBuffer)}
 		}
 	}
 	p.reserve.Unlock()
@@ -86,7 +87,7 @@ func (p *Process) borrow() (*caller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xpc: %w", err)
 	}
-	return &caller{Thread: th, buf: make([]byte, firstBuffer)}, nil
+	return &caller{Thread: th, p: p, buf: make([]byte, firstBuffer)}, nil
 }
 
 // giveBack puts it there again.
@@ -242,6 +243,9 @@ func spoiled(kr mach.KernReturn) bool {
 }
 
 func (c *caller) received(kr mach.KernReturn) (*incoming, mach.KernReturn) {
+	if spoiled(kr) {
+		c.p.discardRights(parse(c.buf))
+	}
 	if kr != 0 {
 		return nil, kr
 	}

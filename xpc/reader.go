@@ -61,9 +61,6 @@ func (c *Connection) run(l *link) {
 		if kr == mach.RcvInterrupted {
 			continue
 		}
-		if spoiled(kr) {
-			c.p.discardRights(parse(th.buf))
-		}
 		if kr != 0 {
 			break
 		}

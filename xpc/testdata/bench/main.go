@@ -1,10 +1,11 @@
 //go:build linux
 
-// Command bench compares calls between two processes: XPC over the kernel of Portcullis, D-Bus (godbus, with dbus-daemon
-// between them) and gRPC over a Unix socket. All three send a typed call with bytes and get them back. They take turns,
+// Command bench compares calls between two processes: XPC over the kernel of Portcullis, D-Bus (godbus, and sd-bus in C,
+// with dbus-daemon between them) and gRPC over a Unix socket. All send a typed call with bytes and get them back. They take turns,
 // so that whatever else the machine does hits them alike.
 //
-// It is a module of its own, because nothing else needs what it compares with. dbus-daemon must be installed.
+// It is a module of its own, because nothing else needs what it compares with. dbus-daemon, a C compiler
+// and libsystemd-dev must be installed.
 //
 //	cd xpc/testdata/bench && go run .
 package main
@@ -13,6 +14,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -21,7 +23,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,28 +160,65 @@ func child(role, dir string, env ...string) (*exec.Cmd, error) {
 // system is one of those compared: a call that sends bytes and gets them back.
 type system struct {
 	name string
-	call func(b []byte) ([]byte, error)
+	// run makes n calls with so many bytes and returns how long each took, in microseconds.
+	run func(size, n int) ([]float64, error)
+}
+
+// inGo times a call.
+func inGo(name string, call func(b []byte) ([]byte, error)) system {
+	return system{name, func(size, n int) ([]float64, error) {
+		b := bytes.Repeat([]byte{7}, size)
+		took := make([]float64, n)
+		for i := range took {
+			begun := time.Now()
+			got, err := call(b)
+			if err != nil || len(got) != size {
+				return nil, fmt.Errorf("%s: %d bytes, %w", name, len(got), err)
+			}
+			took[i] = float64(time.Since(begun).Nanoseconds()) / 1e3
+		}
+		return took, nil
+	}}
 }
 
 func compare() error {
 	rounds := flag.Int("rounds", 15, "how often all take turns")
+	only := flag.String("only", "", "names of systems to compare, with commas between; all if empty")
+	sizes := []int{0, 64, 1 << 10, 16 << 10, 64 << 10, 1 << 20}
+	flag.Func("size", "the only `bytes` to send", func(s string) error {
+		n, err := strconv.Atoi(s)
+		sizes = []int{n}
+		return err
+	})
+	profile := flag.String("profile", "", "file for a profile of this process")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		pprof.StartCPUProfile(f)
+		defer pprof.StopCPUProfile()
+	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	systems, stop, err := startAll(dir)
+	systems, stop, err := startAll(dir, func(name string) bool {
+		return *only == "" || slices.Contains(strings.Split(*only, ","), name)
+	})
 	defer stop()
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%-10s", "bytes")
 	for _, s := range systems {
-		fmt.Printf("%16s", s.name)
+		fmt.Printf("%18s", s.name)
 	}
-	fmt.Println("   (microseconds a call: median of the rounds; times that of XPC)")
-	for _, size := range []int{0, 64, 1 << 10, 16 << 10, 64 << 10, 1 << 20} {
+	fmt.Println("   (microseconds a call: median of all calls; times that of XPC)")
+	for _, size := range sizes {
 		if err := one(systems, size, *rounds); err != nil {
 			return err
 		}
@@ -186,20 +227,20 @@ func compare() error {
 }
 
 func one(systems []system, size, rounds int) error {
-	b := bytes.Repeat([]byte{7}, size)
 	n := max(20, min(500, 4<<20/(size+4096)))
 	took := make([][]float64, len(systems))
 	for r := range rounds + 1 {
 		for i, s := range systems {
-			begun := time.Now()
-			for range n {
-				got, err := s.call(b)
-				if err != nil || len(got) != size {
-					return fmt.Errorf("%s: %d bytes, %v", s.name, len(got), err)
-				}
+			n := n
+			if s.name == slowest && size > 4<<10 {
+				n = 3
+			}
+			all, err := s.run(size, n)
+			if err != nil {
+				return err
 			}
 			if r > 0 { // the first warms up
-				took[i] = append(took[i], float64(time.Since(begun).Microseconds())/float64(n))
+				took[i] = append(took[i], all...)
 			}
 		}
 	}
@@ -211,13 +252,16 @@ func one(systems []system, size, rounds int) error {
 		if i == 0 {
 			first = m
 		}
-		fmt.Printf("%9.1f %5.1fx", m, m/first)
+		fmt.Printf("%10.1f %6.1fx", m, m/first)
 	}
 	fmt.Println()
 	return nil
 }
 
-func startAll(dir string) (systems []system, stop func(), err error) {
+// slowest is the system that gets less to do: it takes a second for a mebibyte.
+const slowest = "godbus"
+
+func startAll(dir string, wanted func(string) bool) (systems []system, stop func(), err error) {
 	var cmds []*exec.Cmd
 	stop = func() {
 		for _, c := range cmds {
@@ -254,10 +298,10 @@ func startAll(dir string) (systems []system, stop func(), err error) {
 	}
 	c := p.Connect(xpcName)
 	c.Activate(nil)
-	systems = append(systems, system{"XPC", func(b []byte) ([]byte, error) {
+	systems = append(systems, inGo("XPC", func(b []byte) ([]byte, error) {
 		r, err := xpc.Invoke[payload](context.Background(), c, "echo", payload{1, b})
 		return r.Bytes, err
-	}})
+	}))
 	bus := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
 	out, err := bus.StdoutPipe()
 	if err != nil {
@@ -281,11 +325,24 @@ func startAll(dir string) (systems []system, stop func(), err error) {
 		return nil, stop, err
 	}
 	object := conn.Object(dbusName, dbusPath)
-	systems = append(systems, system{"D-Bus", func(b []byte) (got []byte, err error) {
-		var n int64
-		err = object.Call(dbusName+".Echo", 0, int64(1), b).Store(&n, &got)
-		return got, err
-	}})
+	if wanted("godbus") {
+		systems = append(systems, inGo("godbus", func(b []byte) (got []byte, err error) {
+			var n int64
+			err = object.Call(dbusName+".Echo", 0, int64(1), b).Store(&n, &got)
+			return got, err
+		}))
+	}
+	if wanted("sd-bus") {
+		s, more, err := startSDBus(dir)
+		cmds = append(cmds, more...)
+		if err != nil {
+			return nil, stop, err
+		}
+		systems = append(systems, s)
+	}
+	if !wanted("gRPC") {
+		return systems, stop, nil
+	}
 	if err := start("grpc"); err != nil {
 		return nil, stop, err
 	}
@@ -294,10 +351,66 @@ func startAll(dir string) (systems []system, stop func(), err error) {
 	if err != nil {
 		return nil, stop, err
 	}
-	systems = append(systems, system{"gRPC", func(b []byte) ([]byte, error) {
+	systems = append(systems, inGo("gRPC", func(b []byte) ([]byte, error) {
 		out := new(wrapperspb.BytesValue)
 		err := g.Invoke(context.Background(), "/bench.Echo/Echo", wrapperspb.Bytes(b), out)
 		return out.Value, err
-	}})
+	}))
 	return systems, stop, nil
+}
+
+//go:embed sdbus/sdbus.c
+var sdbus string
+
+// startSDBus compiles and starts both programs in C.
+func startSDBus(dir string) (system, []*exec.Cmd, error) {
+	source, program := dir+"/sdbus.c", dir+"/sdbus"
+	if err := os.WriteFile(source, []byte(sdbus), 0o644); err != nil {
+		return system{}, nil, err
+	}
+	if out, err := exec.Command("cc", "-O2", "-o", program, source, "-lsystemd").CombinedOutput(); err != nil {
+		return system{}, nil, fmt.Errorf("sd-bus needs a C compiler and libsystemd-dev: %w\n%s", err, out)
+	}
+	var cmds []*exec.Cmd
+	start := func(role string) (io.Writer, *bufio.Scanner, error) {
+		cmd := exec.Command(program, role)
+		cmd.Stderr = os.Stderr
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return nil, nil, err
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := cmd.Start(); err != nil {
+			return nil, nil, err
+		}
+		cmds = append(cmds, cmd)
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "ready" {
+			return nil, nil, fmt.Errorf("sd-bus: the %s does not start", role)
+		}
+		return in, lines, nil
+	}
+	if _, _, err := start("service"); err != nil {
+		return system{}, cmds, err
+	}
+	in, lines, err := start("client")
+	if err != nil {
+		return system{}, cmds, err
+	}
+	return system{"sd-bus", func(size, n int) ([]float64, error) {
+		fmt.Fprintf(in, "%d %d\n", size, n)
+		took := make([]float64, n)
+		for i := range took {
+			if !lines.Scan() {
+				return nil, fmt.Errorf("sd-bus: the client has ended")
+			}
+			if _, err := fmt.Sscan(lines.Text(), &took[i]); err != nil {
+				return nil, err
+			}
+		}
+		return took, nil
+	}}, cmds, nil
 }

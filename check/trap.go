@@ -68,18 +68,33 @@ const numberReach = 512
 // chance in any code, that number hardly ever.
 func syscallSites(c chunk) []uint64 {
 	var out []uint64
-	for i := 0; ; i += 2 {
-		n := bytes.Index(c.code[i:], []byte{0x0f, 0x05})
-		if n < 0 {
-			return out
+	try := func(i int) {
+		if c.code[i] != 0x0f || c.code[i+1] != 0x05 {
+			return
 		}
-		i += n
 		before := c.code[max(0, i-numberReach):i]
 		for _, name := range []string{"mach_msg_trap", "mach_msg_overwrite_trap", "mach_msg2_trap"} {
 			if t, ok := mach.TrapNumber(name); ok && bytes.Contains(before, []byte{byte(-t), 0, 0, 1}) {
 				out = append(out, c.addr+uint64(i))
-				break
+				return
 			}
 		}
 	}
+	// Pairs of bytes at even and at odd places, eight bytes at a time: where one of the four is syscall, it is zero here.
+	const pair, low, high = 0x050f050f050f050f, 0x0001000100010001, 0x8000800080008000
+	zero := func(x uint64) uint64 { return ((x ^ pair) - low) &^ (x ^ pair) & high }
+	i := 0
+	for ; i+9 <= len(c.code); i += 8 {
+		x := binary.LittleEndian.Uint64(c.code[i:])
+		odd := x>>8 | uint64(c.code[i+8])<<56
+		if zero(x)|zero(odd) != 0 {
+			for j := range 8 {
+				try(i + j)
+			}
+		}
+	}
+	for ; i+2 <= len(c.code); i++ {
+		try(i)
+	}
+	return out
 }

@@ -47,6 +47,60 @@ func TestScan(t *testing.T) {
 	Scan(text, base, &flow.Targets{}, func(s uint64) { t.Errorf("found %#x of nothing", s) })
 }
 
+// Wherever the targets lie, a large text gives what every four bytes of it give, looked at one by one.
+func TestScanEverywhere(t *testing.T) {
+	const base, size = 0x100001000, 3*piece + 77
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		text := make([]byte, size)
+		for i := range text {
+			text[i] = byte(r.Uint32() >> r.UintN(25))
+		}
+		low := base + uint64(r.Uint32N(1<<r.UintN(31)))
+		spread := uint64(1) << (4 + r.UintN(20))
+		var targets flow.Targets
+		for range 8 {
+			targets.Code = append(targets.Code, low+r.Uint64N(spread))
+			targets.Slots = append(targets.Slots, low+0x10000+r.Uint64N(spread))
+			targets.Data = append(targets.Data, low+0x20000+r.Uint64N(spread))
+		}
+		if r.UintN(3) == 0 {
+			targets.Data = targets.Code
+		}
+		for range 200 { // instructions that reach a target
+			at := r.IntN(size - 16)
+			switch r.UintN(5) {
+			case 0:
+				at += copy(text[at:], []byte{0xe8})
+			case 1:
+				at += copy(text[at:], []byte{0x0f, 0x84})
+			case 2:
+				at += copy(text[at:], []byte{0xff, 0x15})
+			case 3:
+				at += copy(text[at:], []byte{0x48, 0x8b, 0x05})
+			case 4:
+				at += copy(text[at:], []byte{0x48, 0x8d, 0x0d})
+			}
+			all := [][]uint64{targets.Code, targets.Slots, targets.Data}[r.UintN(3)]
+			binary.LittleEndian.PutUint32(text[at:], uint32(all[r.IntN(len(all))]-(base+uint64(at)+4)))
+		}
+		var got, want []uint64
+		Scan(text, base, &targets, func(s uint64) { got = append(got, s) })
+		near := []uint64{}
+		for _, d := range targets.Data {
+			near = append(near, d, d-1, d-2, d-4)
+		}
+		s := scan{text: text, base: base, emit: func(a uint64) { want = append(want, a) }, last: ^uint64(0),
+			code: flow.NewRange(targets.Code), data: flow.NewRange(near), slots: flow.NewRange(append(near, targets.Slots...))}
+		for i := range text {
+			s.try(i)
+		}
+		if !slices.Equal(got, want) || len(want) < 20 {
+			t.Fatalf("targets from %#x, spread %#x: found %d, want %d", low, spread, len(got), len(want))
+		}
+	}
+}
+
 func BenchmarkScan(b *testing.B) {
 	text, base := benchText(b)
 	end := base + uint64(len(text))

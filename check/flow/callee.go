@@ -20,6 +20,7 @@ type callees struct {
 	known  map[uint64]*context
 	budget int // operations left
 	spent  int
+	free   []*state // to be used again
 }
 
 // Entry is the state of a caller at a call.
@@ -144,6 +145,9 @@ func (c *context) descend(s *state, in *op.Inst, addr uint64, tail bool) bool {
 	tables := map[uint64][]uint64{}
 	for range 4 {
 		for _, b := range x.g.blocks {
+			if b.in != nil {
+				c.drop(b.in)
+			}
 			b.in, b.visits, b.pending = nil, 0, false
 		}
 		x.out = nil

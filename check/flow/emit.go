@@ -9,7 +9,7 @@ func (c *context) emitAll() {
 		if b.in == nil {
 			continue
 		}
-		s := b.in.clone()
+		s := c.copyOf(b.in)
 		for i, in := range b.insts {
 			if i < len(b.insts)-1 || in.Flow == op.Call || in.Flow == op.CallReg || in.Flow == op.Trap {
 				c.step(s, in)
@@ -29,6 +29,7 @@ func (c *context) emitAll() {
 				}
 			}
 		}
+		c.drop(s)
 	}
 	c.emitting = false
 	if c.nested {

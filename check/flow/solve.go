@@ -65,16 +65,20 @@ func (c *context) blank(why string, site uint64) *state {
 // lacks; they are added to tables.
 func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 	var work blockHeap
-	push := func(b *block, s *state) {
+	push := func(b *block, s *state) { // s is the block's from now on
 		if !b.live {
+			c.drop(s)
 			return
 		}
 		c.ops += 16 + len(s.mem)/2
-		switch {
-		case b.in == nil:
-			b.in = s.clone()
-		case !joinState(b.in, s, b.start, b.visits >= wideAfter):
-			return
+		if b.in == nil {
+			b.in = s
+		} else {
+			changed := joinState(b.in, s, b.start, b.visits >= wideAfter)
+			c.drop(s)
+			if !changed {
+				return
+			}
 		}
 		if !b.pending {
 			b.pending = true
@@ -86,7 +90,7 @@ func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 			b := heap.Pop(&work).(*block)
 			b.pending = false
 			b.visits++
-			s := b.in.clone()
+			s := c.copyOf(b.in)
 			c.exec(b, s, tables, &more, push)
 			if c.ops > c.m.Limits.Ops {
 				c.problem = "function too large (too many steps to follow its values)"
@@ -111,12 +115,29 @@ func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 			if pad == nil {
 				pad = c.landing()
 			}
-			push(b, pad)
+			push(b, c.copyOf(pad))
 		}
 	}
 	drain()
 	return more
 }
+
+// copyOf copies a state into one that is no longer needed, where there is one.
+func (c *context) copyOf(s *state) *state {
+	free := &c.within.free
+	if len(*free) == 0 {
+		return s.clone()
+	}
+	t := (*free)[len(*free)-1]
+	*free = (*free)[:len(*free)-1]
+	mem := append(t.mem[:0], s.mem...)
+	*t = *s
+	t.mem = mem
+	return t
+}
+
+// drop says that a state is no longer needed.
+func (c *context) drop(s *state) { c.within.free = append(c.within.free, s) }
 
 // landing is the state in which an exception's landing pad is entered: anything may have happened, but the frame
 // stands as at the calls of the function.
@@ -167,12 +188,14 @@ func (c *context) leave(b *block, s *state, in *op.Inst, tables map[uint64][]uin
 	to := func(a uint64, s *state) {
 		if t := c.g.index[a]; t != nil {
 			push(t, s)
+		} else {
+			c.drop(s)
 		}
 	}
 	switch in.Flow {
 	case op.Branch:
 		c.operate(s, in)
-		fall := s.clone()
+		fall := c.copyOf(s)
 		if c.assume(s, in, false) {
 			switch {
 			case !c.leaves(in):
@@ -205,7 +228,7 @@ func (c *context) leave(b *block, s *state, in *op.Inst, tables map[uint64][]uin
 				tables[in.Addr] = append(tables[in.Addr], t)
 				*more = true
 			}
-			to(t, s)
+			to(t, c.copyOf(s))
 		}
 		if c.nested && len(targets) == 0 {
 			c.call(s, in, true)
@@ -217,7 +240,9 @@ func (c *context) leave(b *block, s *state, in *op.Inst, tables map[uint64][]uin
 			c.popReturn(s, in)
 			c.exit(s, in.Addr)
 		}
+		c.drop(s)
 	case op.Stop:
+		c.drop(s)
 	case op.Undecodable:
 		if !b.guess {
 			c.poison(fmt.Sprintf("the bytes at %#x are no known instruction", in.Addr))

@@ -1,7 +1,7 @@
 /*
- * A program that ends a computation which takes too long: the thread that computes looks at a page in each round, and to
- * end it the page is made unreadable. The handler of the exception that this raises answers with the registers with which
- * the thread is to go on. The thread keeps the best result it had.
+ * A program that ends a computation which takes too long: the thread that computes looks at a page in each round, and
+ * to end it the page is made unreadable. The handler of the exception that this raises answers with the registers with
+ * which the thread is to go on. The thread keeps what it has found.
  *
  * The behavior EXCEPTION_STATE shows no port of task or thread to anybody, and is allowed at every level.
  */

@@ -1,6 +1,6 @@
 /*
- * A program that ends a computation which takes too long: it stops the thread that computes, sets its program counter to
- * where it is to go on, and lets it run. The thread keeps the best result it had.
+ * A program that ends a computation which takes too long: it stops the thread that computes, sets its program counter
+ * to where it is to go on, and lets it run. The thread keeps what it has found.
  *
  * To set the program counter of a thread kills from level 1 on, a thread of one's own too: THREAD_SET_STATE.
  */

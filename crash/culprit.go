@@ -200,7 +200,7 @@ func plumbing(image string) bool {
 }
 
 // calleeOf returns the outermost function among frames that names the call; one that only passes it on, where no other
-// does.
+// does. Frames that mach_msg called do not: they are how a library does it.
 func calleeOf(frames []Frame) string {
 	last := ""
 	for i := len(frames) - 1; i >= 0; i-- {
@@ -210,6 +210,9 @@ func calleeOf(frames []Frame) string {
 		}
 		if last == "" {
 			last = s
+		}
+		if strings.HasPrefix(s, "mach_msg") {
+			break
 		}
 	}
 	return last

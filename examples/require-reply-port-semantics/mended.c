@@ -1,6 +1,6 @@
 /*
- * A program of which there is to be one at a time: it asks launchd whether its name is taken, and takes it. The message
- * is its own, because bootstrap_look_up waits for launchd for as long as it takes, and this waits for a second.
+ * A service that makes sure, once it has checked in, that clients can find it. The message to launchd is its own, because
+ * bootstrap_look_up waits for the answer for as long as it takes, and this waits for a second.
  *
  * The answer comes to a reply port: one that cannot be moved or copied, so that nobody else can answer or listen.
  */
@@ -66,13 +66,8 @@ int main(void)
 {
 	mach_port_t mine, found;
 
-	if (look_up(name, 1000) != MACH_PORT_NULL) {
-		printf("%s is running already\n", name);
-		return 1;
-	}
-	printf("nobody is %s yet\n", name);
 	check("bootstrap_check_in", bootstrap_check_in(bootstrap_port, name, &mine));
 	found = look_up(name, 1000);
-	printf("%s is %s\n", name, found == mine ? "this process" : "somebody else");
+	printf("clients of %s %s\n", name, found == mine ? "come here" : "go elsewhere");
 	return found == mine ? 0 : 1;
 }

@@ -32,7 +32,11 @@ func TestCapacity(t *testing.T) {
 		w.job(fmt.Sprintf("job%d", j), "echo", "<key>MachServices</key><dict>"+names.String()+"</dict>")
 	}
 	took := time.Since(begun)
-	t.Logf("%d names: %d KiB, loaded in %v", w.core.Counts().Services, (heap()-before)>>10, took)
+	used := int64(heap()) - int64(before)
+	t.Logf("%d names: %d KiB, loaded in %v", w.core.Counts().Services, used>>10, took)
+	if used > 20<<20 {
+		t.Errorf("%d MiB", used>>20)
+	}
 	if n := w.core.Counts().Services; n != jobs*each+1 {
 		t.Errorf("%d names", n)
 	}

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -18,7 +19,8 @@ func TestCapacity(t *testing.T) {
 		services, connections = 1000, 100
 	}
 	w := newWorld(t)
-	ctx := inTime(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // a slow machine, with the race detector
+	defer cancel()
 	heap := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -54,7 +56,7 @@ func TestCapacity(t *testing.T) {
 	}
 	t.Logf("%d services: %d KiB; %d connections with %d messages: %d KiB, in %v", services, (registered-before)>>10,
 		connections, connections*each, (queued-registered)>>10, took)
-	if queued-before > 300<<20 {
+	if queued-before > 100<<20 {
 		t.Errorf("%d MiB", (queued-before)>>20)
 	}
 	got := make(chan int, connections*each)

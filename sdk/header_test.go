@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"portcullis.dev/defs"
+	"portcullis.dev/mig"
+	"portcullis.dev/mig/cgen"
 	"portcullis.dev/sdk"
 )
 
@@ -55,16 +58,19 @@ func TestHeaders(t *testing.T) {
 		}
 		return p
 	}
-	var all, alone strings.Builder
+	var all strings.Builder
+	var alone, alonePlus []string
 	for i, h := range headers(t, s) {
 		if foreign(h) {
 			continue
 		}
 		fmt.Fprintf(&all, "#include <%s>\n", h)
-		name := fmt.Sprintf("alone%d.c", i)
-		fmt.Fprintf(&alone, "%s\n", write(name, fmt.Sprintf("#include <%s>\n#include <%s>\nextern int empty;\n", h, h)))
+		text := fmt.Sprintf("#include <%s>\n#include <%s>\nextern int empty;\n", h, h)
+		alone = append(alone, write(fmt.Sprintf("alone%d.c", i), text))
+		alonePlus = append(alonePlus, write(fmt.Sprintf("alone%d.cc", i), text))
 	}
-	syntax(compiler(t, "gcc", "clang"), strings.Fields(alone.String())[0], strings.Fields(alone.String())[1:]...)
+	syntax(compiler(t, "gcc", "clang"), alone[0], alone[1:]...)
+	syntax(compiler(t, "clang++", "g++"), alonePlus[0], alonePlus[1:]...)
 	together := write("all.c", all.String()+"int main(void) { return 0; }\n")
 	plus := write("all.cc", all.String()+"int main() { return 0; }\n")
 	for _, c := range []string{"gcc", "clang"} {
@@ -78,6 +84,69 @@ func TestHeaders(t *testing.T) {
 		if _, err := exec.LookPath(c); err == nil {
 			syntax(c, plus, "-std=c++11", "-pedantic")
 			syntax(c, plus, "-std=c++20", "-pedantic", "-Wconversion")
+		}
+	}
+}
+
+// TestStubs compiles the stubs of both sides of every definition that is part of the SDK, against its headers; the sizes of
+// messages are asserted in them. A program may have such stubs of its own beside the headers.
+func TestStubs(t *testing.T) {
+	s, err := sdk.Install(context.Background(), compiler(t, "gcc", "clang"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.Glob(defs.Files, "*.defs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if name == "types.defs" {
+			continue
+		}
+		i, errs := mig.Compile(name, mig.Options{Define: []string{"MACH_HEADERS"}, Read: defs.Files.ReadFile})
+		if errs.Errors() > 0 {
+			t.Fatal(errs.All[0].String())
+		}
+		files, err := cgen.Generate(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for _, f := range files {
+			text := f.Data
+			if strings.HasSuffix(f.Name, "User.c") { // a server may have other prototypes
+				text = append([]byte("#include <mach/mach.h>\n#include <mach/exc.h>\n#include <mach/mach_exc.h>\n"), text...)
+			}
+			if err := os.WriteFile(filepath.Join(dir, f.Name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, side := range []string{"User.c", "Server.c"} {
+			cc := compiler(t, "gcc", "clang")
+			out, err := exec.Command(cc, "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-isystem", s.Include,
+				filepath.Join(dir, i.Name+side)).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %v\n%s", name, err, out)
+			}
+		}
+	}
+}
+
+// TestLibrary compiles libmach without a warning.
+func TestLibrary(t *testing.T) {
+	s, err := sdk.Install(context.Background(), compiler(t, "gcc", "clang"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob(filepath.Join(s.Dir, "libmach", "*.c"))
+	if err != nil || len(sources) == 0 {
+		t.Fatal("no sources", err)
+	}
+	for _, cc := range []string{compiler(t, "gcc", "clang"), compiler(t, "clang", "gcc")} {
+		args := append([]string{"-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I" + s.Include,
+			"-I" + filepath.Join(s.Dir, "libmach", "generated")}, sources...)
+		if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", cc, err, out)
 		}
 	}
 }

@@ -18,29 +18,47 @@ import (
 	"portcullis.dev/trap"
 )
 
+// sanitizers are what programs are built with besides nothing, and the compiler of each. A fault is the program's business,
+// not the sanitizer's.
+var sanitizers = map[string][]string{
+	"":                  {"gcc", "clang"},
+	"address,undefined": {"clang", "gcc"},
+	"thread":            {"gcc", "clang"},
+}
+
 // TestPrograms runs every program of testdata/programs as a task of a kernel, without restrictions beyond everybody's and
-// at level 2. A program exits with 0 if all is as it should be.
+// at level 2, plain and with sanitizers. A program exits with 0 if all is as it should be.
 func TestPrograms(t *testing.T) {
-	cc := compiler(t, "gcc", "clang")
 	all, err := filepath.Glob("testdata/programs/*.c")
 	if err != nil || len(all) == 0 {
 		t.Fatal("no programs", err)
 	}
-	for _, source := range all {
-		name := strings.TrimSuffix(filepath.Base(source), ".c")
-		t.Run(name, func(t *testing.T) {
-			program := build(t, cc, source)
-			for _, p := range []restrict.Policy{restrict.Default, restrict.Default | restrict.EnhancedV2} {
-				w := newWorld(t, p)
-				out, end := w.run(program, args(p)...)
-				if !end.Success() {
-					t.Errorf("policy %#x: %v\n%s", p, end, out)
+	for _, s := range []string{"ASAN", "TSAN", "UBSAN"} {
+		t.Setenv(s+"_OPTIONS", "handle_segv=0:handle_sigbus=0:halt_on_error=1")
+	}
+	for sanitizer, compilers := range sanitizers {
+		cc := compiler(t, compilers...)
+		for _, source := range all {
+			name := strings.TrimSuffix(filepath.Base(source), ".c")
+			t.Run(name+"/"+sanitizer, func(t *testing.T) {
+				policies := []restrict.Policy{restrict.Default, restrict.Default | restrict.EnhancedV2}
+				var flags []string
+				if sanitizer != "" {
+					flags, policies = []string{"-fsanitize=" + sanitizer}, policies[1:]
 				}
-				for _, v := range w.violations {
-					t.Errorf("policy %#x: %+v", p, v.Violation)
+				program := build(t, cc, source, flags...)
+				for _, p := range policies {
+					w := newWorld(t, p)
+					out, end := w.run(program, args(p)...)
+					if !end.Success() {
+						t.Errorf("policy %#x: %v\n%s", p, end, out)
+					}
+					for _, v := range w.violations {
+						t.Errorf("policy %#x: %+v", p, v.Violation)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

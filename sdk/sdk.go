@@ -76,6 +76,10 @@ func generate(out map[string][]byte, name string, user, server bool) error {
 	if err != nil {
 		return err
 	}
+	structures, err := messages(stubs, name)
+	if err != nil {
+		return err
+	}
 	for _, f := range stubs {
 		out["libmach/generated/"+f.Name] = f.Data
 		if hidden[name] && f.Name != name+"Server.h" {
@@ -84,11 +88,11 @@ func generate(out map[string][]byte, name string, user, server bool) error {
 		switch f.Name {
 		case name + ".h":
 			if user {
-				out["include/mach/"+f.Name] = prototypes(name, string(f.Data))
+				out["include/mach/"+f.Name] = prototypes(name, string(f.Data), structures)
 			}
 		case name + "Server.h":
 			if server {
-				out["include/mach/"+name+"_server.h"] = prototypes(name+"_server", string(f.Data))
+				out["include/mach/"+name+"_server.h"] = prototypes(name+"_server", string(f.Data), structures)
 			}
 		}
 	}
@@ -98,19 +102,38 @@ func generate(out map[string][]byte, name string, user, server bool) error {
 var (
 	includes = regexp.MustCompile(`(?m)^#include .*\n`)
 	guards   = regexp.MustCompile(`(?m)^#(ifndef|define) _\w+_(user|server)_\n`)
+	asserts  = regexp.MustCompile(`(?m)^MIG_ASSERT_SIZE.*\n`)
 	table    = regexp.MustCompile(`(?s)extern const struct \w+_subsystem \{.*?\} \w+;\n\n`)
 )
 
-// prototypes makes of a generated header one that programs may include: what is in messages stays with the stubs.
-func prototypes(name, header string) []byte {
+// messages returns the structures of an interface's messages. Their sizes are asserted where the stubs are compiled.
+func messages(stubs []cgen.File, interfaceName string) (string, error) {
+	for _, f := range stubs {
+		if f.Name != interfaceName+"Messages.h" {
+			continue
+		}
+		text := string(f.Data)
+		from, to := strings.Index(text, "#ifndef __Request__"), strings.LastIndex(text, "\n#endif")
+		if from < 0 || to < from {
+			break
+		}
+		return asserts.ReplaceAllString(text[from:to], ""), nil
+	}
+	return "", fmt.Errorf("%s.defs: no structures of messages are generated", interfaceName)
+}
+
+// prototypes makes of a generated header one that programs may include, with the structures of the messages.
+func prototypes(name, header, structures string) []byte {
 	header = includes.ReplaceAllString(header, "")
 	header = table.ReplaceAllString(header, "")
 	header = guards.ReplaceAllString(header, "")
 	header = strings.ReplaceAll(header, "\n\n\n", "\n\n")
-	at := strings.Index(header, "\n") + 1
+	start, end := strings.Index(header, "\n")+1, strings.LastIndex(header, "#endif")
 	guard := "_MACH_" + strings.ToUpper(name) + "_H_"
-	return []byte(header[:at] + "#ifndef " + guard + "\n#define " + guard + "\n\n#include <mach/std_types.h>\n" +
-		"#include <mach/mach_types.h>\n#include <mach/mig.h>\n#include <mach_debug/mach_debug_types.h>\n" + header[at:])
+	return []byte(header[:start] + "#ifndef " + guard + "\n#define " + guard + "\n\n#include <mach/std_types.h>\n" +
+		"#include <mach/mach_types.h>\n#include <mach/mig.h>\n#include <mach/mig_errors.h>\n#include <mach/ndr.h>\n" +
+		"#include <mach/notify.h>\n#include <mach_debug/mach_debug_types.h>\n" + header[start:end] + structures + "\n" +
+		header[end:])
 }
 
 // sources returns the C files of libmach among the files of the SDK.

@@ -95,28 +95,40 @@ func (g *generator) messages() {
 		}
 	}
 	g.p("#define %s_MSG_COUNT %d\n", g.i.Name, len(g.i.Slots))
+	// The guard is that of Apple's headers, whose structures are the same.
+	defined := g.subsystem("__Request__") + "__defined"
+	g.p("#ifndef %s\n#define %s", defined, defined)
 	g.p("#pragma pack(push, 4)")
 	for _, r := range g.i.Routines() {
 		g.structure("__Request__"+r.Name+"_t", &r.Request)
 		g.structure("__Reply__"+r.Name+"_t", &r.Reply)
 	}
 	g.p("#pragma pack(pop)\n")
-	for _, what := range []string{"Request", "Reply"} {
-		g.p("union __%sUnion__%s {", what, g.subsystem(g.i.UserPrefix))
-		for _, r := range g.i.Routines() {
-			g.p("\t__%s__%s_t %s_%s;", what, r.Name, strings.ToLower(what), r.Name)
-		}
-		if len(g.i.Routines()) == 0 {
-			g.p("\tmig_reply_error_t none;")
-		}
-		g.p("};\n")
+	g.unions(g.i.UserPrefix)
+	if g.i.ServerPrefix != g.i.UserPrefix {
+		g.unions(g.i.ServerPrefix)
 	}
+	g.p("#endif /* %s */\n", defined)
 	g.p("#define subsystem_to_name_map_%s \\", g.i.Name)
 	var rows []string
 	for _, r := range g.i.Routines() {
 		rows = append(rows, fmt.Sprintf("\t{ %q, %d }", r.Name, r.ID))
 	}
 	g.p("%s\n\n#endif", strings.Join(rows, ", \\\n"))
+}
+
+// unions writes what has room for any request, and for any reply, of one side.
+func (g *generator) unions(prefix string) {
+	for _, what := range []string{"Request", "Reply"} {
+		g.p("union __%sUnion__%s {", what, g.subsystem(prefix))
+		for _, r := range g.i.Routines() {
+			g.p("\t__%s__%s_t %s_%s;", what, r.Name, what, r.Name)
+		}
+		if len(g.i.Routines()) == 0 {
+			g.p("\tmig_reply_error_t none;")
+		}
+		g.p("};\n")
+	}
 }
 
 // need declares a type and, before it, those it is made of.

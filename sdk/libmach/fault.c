@@ -150,6 +150,26 @@ obey(struct pt_record *r, struct pt_area *area, uint32_t index)
 	pt_futex_wake(&r->state);
 }
 
+/*
+ * Lets the signals through that would end the process: a thread that waits for a handler must not keep it alive. Those
+ * that have handlers wait, as they do while a thread waits in an exception. A thread that was suspended lets none through.
+ */
+static void
+admit_fatal(const sigset_t *blocked_before)
+{
+	static const int fatal[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+		SIGVTALRM, SIGPROF };
+	struct sigaction a;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+		if (!sigismember(blocked_before, fatal[i]) && sigaction(fatal[i], NULL, &a) == 0 && !has_handler(&a) &&
+		    a.sa_handler != SIG_IGN)
+			sigaddset(&set, fatal[i]);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* Stands until the kernel says how to go on: PT_RECORD_RESUME or PT_RECORD_DEFAULT, which it is too if nobody answers. */
 static uint32_t
 stand(int signo, const siginfo_t *si, ucontext_t *u, uint32_t kind)
@@ -161,6 +181,8 @@ stand(int signo, const siginfo_t *si, ucontext_t *u, uint32_t kind)
 
 	if (area == NULL || pt_connection.state != PT_THERE || (r = claim(area, &index)) == NULL)
 		return PT_RECORD_DEFAULT;
+	if (kind == PT_RECORD_IS_FAULT)
+		admit_fatal(&u->uc_sigmask);
 	r->kind = kind;
 	r->tid = (int32_t)syscall(SYS_gettid);
 	r->signo = signo;
@@ -170,6 +192,7 @@ stand(int signo, const siginfo_t *si, ucontext_t *u, uint32_t kind)
 	r->changed = 0;
 	r->chained = (uint32_t)has_handler(previous(signo));
 	load(r, u);
+	pt_before();
 	__atomic_store_n(&r->state, PT_RECORD_STOPPED, __ATOMIC_SEQ_CST);
 	p.kind = PT_FAULT;
 	p.a = index;
@@ -193,6 +216,7 @@ stand(int signo, const siginfo_t *si, ucontext_t *u, uint32_t kind)
 			ms = ms < 16000 ? ms * 2 : ms;
 		}
 	}
+	pt_after();
 	if (state == PT_RECORD_RESUME)
 		store(r, u);
 	__atomic_store_n(&r->state, PT_RECORD_FREE, __ATOMIC_SEQ_CST);

@@ -112,6 +112,7 @@ pt_post(struct pt_thread *t, uint32_t op, uint32_t in_size, uint32_t ool, int in
 	int saved = errno, ok;
 	uint32_t seen;
 
+	pt_before();
 	for (;;) {
 		l->op = op;
 		l->in_size = in_size;
@@ -139,6 +140,7 @@ pt_post(struct pt_thread *t, uint32_t op, uint32_t in_size, uint32_t ool, int in
 		}
 	}
 	errno = saved;
+	pt_after();
 	return ok;
 }
 

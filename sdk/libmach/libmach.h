@@ -69,6 +69,9 @@ pt_name(uint64_t r)
 	return r == PT_NO_KERNEL ? MACH_PORT_NULL : (mach_port_name_t)r;
 }
 
+extern mach_port_t mach_task_self_;
+extern mach_port_t bootstrap_port;
+
 /* memory.c */
 PT_HIDDEN int pt_do(uint32_t upcall, uint64_t args[4], void *from, void *to, size_t room);
 PT_HIDDEN int pt_read(void *to, uint64_t from, size_t n);
@@ -84,11 +87,28 @@ PT_HIDDEN void pt_alternate_stack(void);
 PT_HIDDEN mach_msg_return_t pt_msg_kobject(mach_msg_header_t *, mach_msg_option_t, mach_msg_size_t, mach_msg_size_t,
 	mach_port_name_t, mach_msg_timeout_t, mach_port_name_t);
 
+/*
+ * For ThreadSanitizer, which does not see that the kernel orders what threads do: all before a call happens before all
+ * after a later call, be it a message and its receipt, a semaphore, or a fault and its handler. The functions are there in
+ * programs that are built with it.
+ */
+extern void __tsan_acquire(void *) __attribute__((weak));
+extern void __tsan_release(void *) __attribute__((weak));
+static inline void
+pt_before(void)
+{
+	if (__tsan_release != NULL)
+		__tsan_release(&mach_task_self_);
+}
+static inline void
+pt_after(void)
+{
+	if (__tsan_acquire != NULL)
+		__tsan_acquire(&mach_task_self_);
+}
+
 /* futex */
 PT_HIDDEN int pt_futex_wait(volatile uint32_t *, uint32_t value, uint32_t ms); /* 0, or an errno */
 PT_HIDDEN void pt_futex_wake(volatile uint32_t *);
-
-extern mach_port_t mach_task_self_;
-extern mach_port_t bootstrap_port;
 
 #endif

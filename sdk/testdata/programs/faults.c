@@ -34,14 +34,16 @@ serve(void *unused)
 	return NULL;
 }
 
-static volatile unsigned long spins;
+static unsigned long spins;
+
+#define SPINS __atomic_load_n(&spins, __ATOMIC_SEQ_CST)
 
 static void *
 spin(void *port)
 {
-	*(volatile mach_port_t *)port = mach_thread_self();
+	__atomic_store_n((mach_port_t *)port, mach_thread_self(), __ATOMIC_SEQ_CST);
 	for (;;)
-		spins++;
+		__atomic_fetch_add(&spins, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
@@ -64,16 +66,16 @@ main(void)
 	TRUE_(*page == 42 && caught == 1);
 
 	TRUE_(pthread_create(&t, NULL, spin, &thread) == 0);
-	while (*(volatile mach_port_t *)&thread == MACH_PORT_NULL || spins == 0)
+	while (__atomic_load_n(&thread, __ATOMIC_SEQ_CST) == MACH_PORT_NULL || SPINS == 0)
 		usleep(1000);
 	OK(thread_suspend(thread));
 	OK(thread_get_state(thread, MACHINE_THREAD_STATE, state, &count));
 	TRUE_(count == MACHINE_THREAD_STATE_COUNT);
-	before = spins;
+	before = SPINS;
 	usleep(20000);
-	TRUE_(spins == before);
+	TRUE_(SPINS == before);
 	OK(thread_resume(thread));
 	usleep(20000);
-	TRUE_(spins != before);
+	TRUE_(SPINS != before);
 	return 0;
 }

@@ -17,9 +17,11 @@
 static void
 go_to(void *state, uint64_t pc)
 {
-	x86_thread_state64_t *r = state;
-	r->__rip = pc;
-	r->__rsp = (r->__rsp & ~15ull) - 256 - 8;
+	x86_thread_state64_t r; /* messages are aligned to 4 bytes */
+	memcpy(&r, state, sizeof r);
+	r.__rip = pc;
+	r.__rsp = (r.__rsp & ~15ull) - 256 - 8;
+	memcpy(state, &r, sizeof r);
 }
 #else
 #define FLAVOR ARM_THREAD_STATE64
@@ -27,7 +29,10 @@ go_to(void *state, uint64_t pc)
 static void
 go_to(void *state, uint64_t pc)
 {
-	((arm_thread_state64_t *)state)->__pc = pc;
+	arm_thread_state64_t r;
+	memcpy(&r, state, sizeof r);
+	r.__pc = pc;
+	memcpy(state, &r, sizeof r);
 }
 #endif
 #define MASK (EXC_MASK_BAD_ACCESS | EXC_MASK_CRASH)
@@ -514,8 +519,12 @@ corpse(void)
 		TRUE_(read_left(task) == 0x1eaf && left == 1);
 		still_waits(child);
 		if (answered) {
-			answer((struct request *)(void *)&m, &out);
+			memset(&out, 0, sizeof out);
+			out.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MOVE_SEND_ONCE, 0);
 			out.header.msgh_size = 36;
+			out.header.msgh_remote_port = m.header.msgh_remote_port;
+			out.header.msgh_id = m.header.msgh_id + 100;
+			out.ndr = NDR_record;
 			OK(post(&out));
 		} else {
 			kill(child, SIGKILL);

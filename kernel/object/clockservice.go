@@ -175,14 +175,15 @@ func (c *ClockService) set(t *Task, a *clockAlarm, d uint64) mach.KernReturn {
 	return 0
 }
 
-// end takes the alarm from its task and does what is to be done with the right, once.
+// end does what is to be done with the right, once, then takes the alarm from its task: in this order, so that a task
+// that ends finds the alarm and waits until it is done.
 func (a *clockAlarm) end(f func()) {
 	a.once.Do(func() {
+		f()
 		a.by.mu.Lock()
 		delete(a.by.alarms, a)
 		a.by.mu.Unlock()
 		a.by.made.Add(-1)
-		f()
 	})
 }
 

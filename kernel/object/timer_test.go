@@ -2,7 +2,11 @@ package object_test
 
 import (
 	"bytes"
+	"math/rand/v2"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
@@ -158,5 +162,47 @@ func TestTimerPort(t *testing.T) {
 	if w.clock.pending() != 0 || w.Stats().Timers != 0 {
 		t.Error("the timer outlives its task")
 	}
+	w.end()
+}
+
+// atOnce is a clock whose alarms go off on threads of their own as soon as they are set, and cannot be stopped any more.
+type atOnce struct{ running sync.WaitGroup }
+
+func (*atOnce) Now() uint64 { return 0 }
+
+func (c *atOnce) AfterFunc(_ time.Duration, f func()) func() bool {
+	c.running.Go(f)
+	return func() bool { return false }
+}
+
+// TestTimerRunsOutAsTaskEnds: once a task has ended, its timers and alarms send nothing any more, not even what would
+// be thrown away. An alarm that is going off just then has finished, or does nothing.
+func TestTimerRunsOutAsTaskEnds(t *testing.T) {
+	c := &atOnce{}
+	w := &world{TB: t, clock: &clock{}}
+	w.Machine = object.New(object.Config{Clock: c})
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 3000 {
+		p := w.plain()
+		for range 4 {
+			if i%2 == 0 {
+				w.want(p.th.ArmTimer(p.th.CreateTimer(), 1), 0)
+				continue
+			}
+			right := p.right(p.port())
+			clock, kr := w.Host.ClockService(object.SystemClock)
+			w.want(kr, 0)
+			w.want(w.ClockServiceOf(clock).Alarm(p.th, object.AlarmAfter, 1, 0, right, mach.MoveSend), 0)
+			drop(clock)
+		}
+		for range r.IntN(200) {
+			runtime.Gosched()
+		}
+		p.Terminate()
+		if s := w.IPC.Stats(); s.Messages != 0 || s.Bytes != 0 {
+			t.Fatalf("task %d has ended: %+v", i, s)
+		}
+	}
+	c.running.Wait()
 	w.end()
 }

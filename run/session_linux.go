@@ -210,7 +210,7 @@ func (s *Session) level(path string) (rules.Level, *entitlement.Set, string, err
 	case s.options.Level != nil:
 		return *s.options.Level, claims, "--level", nil
 	case claims == nil:
-		return s.options.Default, nil, "the program declares nothing", nil
+		return s.options.Default, nil, "the default of programs that declare nothing", nil
 	}
 	d := entitlement.Decide(entitlement.Inputs{Plist: claims, Linux: true})
 	return d.Level, claims, source, nil

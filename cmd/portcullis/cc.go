@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,11 +49,8 @@ func compile(cmd *cobra.Command, args []string) error {
 		args = args[1:]
 		compiler = compilerOf("CXX", "c++")
 	}
-	s, err := sdk.Install(cmd.Context(), compilerOf("CC", "cc")[0])
+	s, err := install(cmd.Context())
 	if err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return &exitError{code: exitUnread, err: err, hint: "install a C compiler, or name one in CC"}
-		}
 		return err
 	}
 	include, link := s.Compile(), s.Link()
@@ -68,6 +69,42 @@ func compile(cmd *cobra.Command, args []string) error {
 		return exitWith(exit.ExitCode())
 	}
 	return err
+}
+
+// install makes the SDK, where the C compiler has not done so before.
+func install(ctx context.Context) (*sdk.SDK, error) {
+	s, err := sdk.Install(ctx, compilerOf("CC", "cc")[0])
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, &exitError{code: exitUnread, err: err, hint: "install a C compiler, or name one in CC"}
+	}
+	return s, err
+}
+
+// sidecar is what the name of an entitlements file has behind that of the program beside it.
+const sidecar = ".entitlements"
+
+// build compiles a program of one C file into a folder. The entitlements beside the file are the program's.
+func build(ctx context.Context, source, dir string, messages io.Writer) (string, error) {
+	s, err := install(ctx)
+	if err != nil {
+		return "", err
+	}
+	stem := strings.TrimSuffix(source, ".c")
+	program := filepath.Join(dir, filepath.Base(stem))
+	compiler := compilerOf("CC", "cc")
+	line := slices.Concat(compiler[1:], []string{"-g", "-o", program}, s.Compile(), []string{source}, s.Link())
+	c := exec.CommandContext(ctx, compiler[0], line...)
+	c.Stdout, c.Stderr = messages, messages
+	if err := c.Run(); err != nil {
+		return "", fmt.Errorf("cannot compile %s: %s: %w", source, compiler[0], err)
+	}
+	claims, err := os.ReadFile(stem + sidecar)
+	if errors.Is(err, fs.ErrNotExist) {
+		return program, nil
+	} else if err != nil {
+		return "", err
+	}
+	return program, os.WriteFile(program+sidecar, claims, 0o600)
 }
 
 // compilerOf returns the command in a variable, in words, or the usual one.

@@ -132,9 +132,10 @@ func newRunCommand() *cobra.Command {
 enforces the restrictions: who violates one is killed, as on macOS, and leaves a crash report in Apple's form, which is
 explained at once.
 
-Build the program with portcullis cc, or in Go with package portcullis.dev/trap/task. What level it is under, its
-entitlements say: PROGRAM.entitlements beside it, or those that portcullis sign has put into it. A program that declares
-nothing is at level 2, which the entitlement gives.
+Build the program with portcullis cc, or in Go with package portcullis.dev/trap/task. A PROGRAM that ends in .c is a C
+file, which is compiled first. What level a program is under, its entitlements say: PROGRAM.entitlements beside it (of
+name.c name.entitlements), or those that portcullis sign has put into it. A program that declares nothing is at level 2,
+which the entitlement gives.
 
 With --audit nobody is killed, and every violation is told instead of the first.
 
@@ -143,9 +144,12 @@ to a file; if its name ends in .json it is in the form of Chrome's trace events,
 slice for each call, and an arrow from who sends a message to who receives it.
 
 Exit status: the program's own; 137 where a restriction killed it, and 128 and the number where another signal did; 1
-with --audit where the program succeeded but violated; 2 for wrong usage; 3 where it could not be started.`,
+with --audit where the program succeeded but violated; 2 for wrong usage; 3 where it could not be compiled or started.`,
 		Example: `  # does it live at level 2?
-  portcullis cc handler.c -o handler
+  portcullis run handler.c
+
+  # a program of several files
+  portcullis cc handler.c server.c -o handler
   portcullis run ./handler
 
   # who says what to whom
@@ -168,6 +172,19 @@ func runProgram(cmd *cobra.Command, f *runFlags, kernel string, argv []string) e
 	patient.Store(true)
 	signal.Ignore(os.Interrupt)
 	defer signal.Reset(os.Interrupt)
+	named := argv[0]
+	if strings.HasSuffix(named, ".c") {
+		dir, err := os.MkdirTemp("", "portcullis-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		program, err := build(cmd.Context(), named, dir, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		argv = append([]string{program}, argv[1:]...)
+	}
 	o, err := f.options(cmd)
 	if err != nil {
 		return err
@@ -187,7 +204,7 @@ func runProgram(cmd *cobra.Command, f *runFlags, kernel string, argv []string) e
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("cannot run %s: %w", argv[0], cause(err))
+		return fmt.Errorf("cannot run %s: %w", named, cause(err))
 	case st.Killed:
 		return exitWith(exitKilled)
 	case st.Code == 0 && f.audit && s.Violations() > 0:

@@ -21,8 +21,8 @@ func (v view) ReadOnly(addr uint64) bool {
 	return s != nil && (s.Name == "__objc_selrefs" || s.Name == "__objc_ivar")
 }
 
-// farBase is where programs lie at the lowest. Without chained fixups nothing but the rebase opcodes, which are not read,
-// tells a pointer from a number; up there no number looks like an address of the image by chance.
+// farBase is where programs lie at the lowest. Old images that lie there need not say which of their data are pointers;
+// up there no number looks like an address of the image by chance.
 const farBase = 1 << 32
 
 func (v view) Pointer(slot uint64) (target uint64, symbol string, ok bool) {

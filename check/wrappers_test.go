@@ -38,10 +38,12 @@ func TestWrappers(t *testing.T) {
 				if diff := cmp.Diff(wrappers, verdicts(checkAll(t, Options{}, program))); diff != "" {
 					t.Error("program: -want +got\n" + diff)
 				}
-				dylib := link(t, arch, filepath.Join(t.TempDir(), "library.dylib"), "-dylib", "-install_name", "/l.dylib",
-					"-undefined", "dynamic_lookup", object)
-				if diff := cmp.Diff(library, verdicts(checkAll(t, Options{}, dylib))); diff != "" {
-					t.Error("library: -want +got\n" + diff)
+				for _, fixups := range []string{"-fixup_chains", "-no_fixup_chains"} {
+					dylib := link(t, arch, filepath.Join(t.TempDir(), "library.dylib"), "-dylib", "-install_name", "/l.dylib",
+						fixups, "-undefined", "dynamic_lookup", object)
+					if diff := cmp.Diff(library, verdicts(checkAll(t, Options{}, dylib))); diff != "" {
+						t.Error("library " + fixups + ": -want +got\n" + diff)
+					}
 				}
 			})
 		}

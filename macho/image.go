@@ -44,6 +44,7 @@ type Image struct {
 	pool      namePool
 	fixups    fixupTable
 	binds     bindTable
+	rebases   rebaseTable
 	stubs     stubTable
 	objc      objcTable
 	functions functionTable

@@ -221,7 +221,7 @@ func (m *Image) slot(addr uint64, b []byte, at *cursor) (p Pointer, imp Import, 
 			return Pointer{Import: imp.Name}, imp, true
 		}
 	}
-	return Pointer{Target: raw, Bare: true}, imp, true
+	return Pointer{Target: raw, Bare: t.present || !m.rebased(addr)}, imp, true
 }
 
 // indirectImport tells by the indirect symbol table which import a slot of a pointer section is for: images older

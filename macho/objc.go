@@ -90,7 +90,8 @@ func (m *Image) SelectorRefs(selector string) []uint64 {
 			default:
 				continue
 			}
-			for at := uint64(0); at+step <= s.Size && !left.spent(); at += step {
+			end := uint64(len(s.Data()))
+			for at := uint64(0); at+step <= end && !left.spent(); at += step {
 				if p, ok := m.Pointer(s.Addr + at + off); ok && p.Import == "" {
 					if name, ok := m.selector(p.Target, left); ok {
 						t.refs[name] = append(t.refs[name], s.Addr+at)
@@ -115,7 +116,8 @@ func (m *Image) selector(addr uint64, left *objcBudget) (string, bool) {
 
 // eachPointer calls f with the pointers of a section that lead into the image, until f answers false.
 func (m *Image) eachPointer(s *Section, f func(uint64) bool) {
-	for at := uint64(0); at+8 <= s.Size && at < uint64(len(m.data)); at += 8 {
+	end := uint64(len(s.Data()))
+	for at := uint64(0); at+8 <= end; at += 8 {
 		if p, ok := m.Pointer(s.Addr + at); ok && p.Import == "" && !f(p.Target) {
 			return
 		}

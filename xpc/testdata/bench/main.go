@@ -181,6 +181,8 @@ func inGo(name string, call func(b []byte) ([]byte, error)) system {
 	}}
 }
 
+var busAddress = flag.String("bus", "", "address of the message bus; a dbus-daemon is started if empty")
+
 func compare() error {
 	rounds := flag.Int("rounds", 15, "how often all take turns")
 	only := flag.String("only", "", "names of systems to compare, with commas between; all if empty")
@@ -302,21 +304,24 @@ func startAll(dir string, wanted func(string) bool) (systems []system, stop func
 		r, err := xpc.Invoke[payload](context.Background(), c, "echo", payload{1, b})
 		return r.Bytes, err
 	}))
-	bus := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
-	out, err := bus.StdoutPipe()
-	if err != nil {
-		return nil, stop, err
+	if *busAddress == "" {
+		bus := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
+		out, err := bus.StdoutPipe()
+		if err != nil {
+			return nil, stop, err
+		}
+		if err := bus.Start(); err != nil {
+			return nil, stop, fmt.Errorf("dbus-daemon: %w", err)
+		}
+		cmds = append(cmds, bus)
+		address, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			return nil, stop, err
+		}
+		go io.Copy(io.Discard, out)
+		*busAddress = strings.TrimSpace(address)
 	}
-	if err := bus.Start(); err != nil {
-		return nil, stop, fmt.Errorf("dbus-daemon: %w", err)
-	}
-	cmds = append(cmds, bus)
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return nil, stop, err
-	}
-	go io.Copy(io.Discard, out)
-	os.Setenv("DBUS_SESSION_BUS_ADDRESS", strings.TrimSpace(address))
+	os.Setenv("DBUS_SESSION_BUS_ADDRESS", *busAddress)
 	if err := start("dbus"); err != nil {
 		return nil, stop, err
 	}

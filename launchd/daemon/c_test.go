@@ -30,7 +30,6 @@ func buildC(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built = dir
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", dir+"/libxpc.so", "../../sdk/libxpc")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -43,6 +42,7 @@ func buildC(t *testing.T) string {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
+	built = dir
 	return dir
 }
 

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -20,6 +23,8 @@ import (
 //	$ npm pack --silent PACKAGE
 //	FILE.tgz
 //	$ portcullis WORD...
+//
+// What run prints differs from one time to the next: … stands for anything on a line, and alone for any lines.
 var console = regexp.MustCompile("(?m)^```console\n" +
 	"(?:\\$ npm pack --silent (\\S+)\n(\\S+)\n)?" +
 	"\\$ (?:echo '([^']*)' \\| )?portcullis (.*)\n" +
@@ -53,6 +58,10 @@ func TestDocumentedOutput(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				if strings.HasPrefix(line, "run ") {
+					runs(t, root, line, shown)
+					return
+				}
 				printed := output(t, line, input)
 				if printed == shown {
 					return
@@ -84,4 +93,39 @@ func output(t *testing.T, line, input string) string {
 		t.Errorf("portcullis %s: %s", line, &stderr)
 	}
 	return out.String()
+}
+
+// elided turns a text in which … stands for what is left out into a pattern.
+func elided(text string) *regexp.Regexp {
+	p := strings.ReplaceAll(regexp.QuoteMeta(text), "\n…\n", "\n(?:.*\n)*?")
+	return regexp.MustCompile(`^` + strings.ReplaceAll(p, "…", ".*?") + `$`)
+}
+
+// runs runs a program of examples as the documentation shows it: in a process of its own, whose output comes as in a
+// terminal.
+func runs(t *testing.T, root, line, shown string) {
+	if runtime.GOOS != "linux" {
+		t.Skip("programs run on Linux")
+	}
+	if _, err := exec.LookPath("cc"); err != nil {
+		if os.Getenv("REQUIRE_TOOLCHAIN") != "" {
+			t.Fatalf("cc is required: %v", err)
+		}
+		t.Skip("SKIPPED: cc is not installed")
+	}
+	binary := filepath.Join(t.TempDir(), "portcullis")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Symlink(filepath.Join(root, "examples"), "examples"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(binary, append([]string{"--color", "never"}, strings.Fields(line)...)...).CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if !elided(shown).Match(out) {
+		t.Errorf("the page shows other output than portcullis %s prints:\n%s", line, out)
+	}
 }

@@ -9,7 +9,7 @@
 // A process that says hello becomes a task, with what the nearest ancestor that is a task leaves it. A forked child proves
 // its parent by a token that the parent got before the fork; a program that was started otherwise inherits from the
 // ancestor that Linux names. When the process ends, replaces its program, or hangs up, the task ends: its space, its
-// threads, all that others expected of it. A task that runs into a fatal guard never gets an answer: it is killed, after
+// threads, all that others expected of it. A program that replaces another inherits what that had. A task that runs into a fatal guard never gets an answer: it is killed, after
 // whoever asked for it (Config.Died) has taken down how it stood.
 //
 // # Locks

@@ -75,12 +75,13 @@ type Kernel struct {
 	pages   sync.Map      // of bulk memory: first byte to *bulk
 	ready   ready
 
-	mu        sync.Mutex
-	closed    bool
-	processes map[int]*Process
-	forks     map[trap.Token]*fork
-	wait      sync.WaitGroup // goroutines of processes
-	conns     map[net.Conn]struct{}
+	mu         sync.Mutex
+	closed     bool
+	processes  map[int]*Process
+	forks      map[trap.Token]*fork
+	successors map[int]*successor // by process id
+	wait       sync.WaitGroup     // goroutines of processes
+	conns      map[net.Conn]struct{}
 }
 
 // fork is what a child is to inherit.
@@ -93,7 +94,7 @@ type fork struct {
 // New makes a kernel that nobody has joined.
 func New(c Config) *Kernel {
 	k := &Kernel{config: c, log: c.Log, noSpin: runtime.NumCPU() < 2, processes: map[int]*Process{},
-		forks: map[trap.Token]*fork{}, conns: map[net.Conn]struct{}{}}
+		forks: map[trap.Token]*fork{}, successors: map[int]*successor{}, conns: map[net.Conn]struct{}{}}
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
 	}
@@ -244,6 +245,12 @@ func (k *Kernel) forget(p *Process) {
 		if p == nil || f.parent == p && time.Since(f.made) > time.Second {
 			delete(k.forks, t)
 			old = append(old, f)
+		}
+	}
+	if p == nil {
+		for pid, s := range k.successors {
+			delete(k.successors, pid)
+			old = append(old, &fork{left: s.left})
 		}
 	}
 	k.mu.Unlock()

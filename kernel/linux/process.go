@@ -31,6 +31,8 @@ type Process struct {
 	Started time.Time
 
 	kernel *Kernel
+	start  uint64 // when Linux started it, see startOf
+	bye    bool   // it has left of itself
 	socket trap.Socket
 	flags  uint32
 	pidfd  *os.File
@@ -119,6 +121,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	p := &Process{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid), Started: time.Now(), kernel: k, socket: s,
 		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{},
 		threads: map[int]*thread{}, finished: make(chan struct{})}
+	p.start = startOf(p.PID)
 	var left *object.Inheritance
 	abandon := func(errno unix.Errno, err error) (*Process, unix.Errno, error) {
 		if left != nil {
@@ -144,6 +147,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 		left = f.left
 	} else {
 		prog.Parent = k.ancestor(p.PID)
+		left = k.succession(p)
 	}
 	p.Parent = prog.Parent
 	known, err := k.config.Admit(prog)
@@ -370,6 +374,7 @@ func (p *Process) packet(in *trap.Packet) error {
 		defer f.Close()
 		return p.socket.Send(&out, f)
 	case trap.Bye:
+		p.bye = true
 		return net.ErrClosed
 	}
 	return fmt.Errorf("%w: kind %d", trap.ErrPacket, in.Kind)
@@ -464,6 +469,7 @@ func (p *Process) end() {
 	p.mu.Unlock()
 	close(p.finished)
 	p.stops.abandon()
+	k.succeed(p)
 	p.Task.Terminate()
 	p.work.Wait()
 	p.socket.Conn.Close()

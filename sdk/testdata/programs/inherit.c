@@ -78,5 +78,15 @@ main(int argc, char **argv)
 		_exit(30);
 	}
 	IS(ended(child), 2);
+
+	/* What it changed itself stays so, too. */
+	for (int i = 0; i < 10; i++) {
+		if ((child = fork()) == 0) {
+			OK(task_set_exception_ports(mach_task_self(), EXC_MASK_CRASH, MACH_PORT_NULL, BEHAVIOR, MACHINE_THREAD_STATE));
+			execv(argv[0], again);
+			_exit(30);
+		}
+		IS(ended(child), 1);
+	}
 	return 0;
 }

@@ -16,6 +16,8 @@ func TestSemaphores(t *testing.T) {
 	w := newWorld(t, object.Config{}, server.Config{})
 	p := w.join(object.TaskConfig{})
 	c := p.c
+	waiting, kr := p.NewThread(object.PThread, nil, &runner{}) // whose name is there from its birth
+	w.want(kr, 0)
 	before := len(p.rights())
 	s, kr := task.SemaphoreCreate(c, p.self, int32(object.FIFO), 1)
 	w.want(kr, 0)
@@ -42,6 +44,19 @@ func TestSemaphores(t *testing.T) {
 		w.clock.pass(time.Second)
 	}()
 	w.want(semaphore.SemaphoreTimedwait(c, s, [2]uint32{1, 0}), mach.KernOperationTimedOut)
+
+	w.want(semaphore.SemaphoreSignal(c, s), 0)
+	w.want(semaphore.SemaphoreTimedwait(c, s, [2]uint32{1, 0}), 0)
+
+	name, done := waiting.Self(), make(chan mach.KernReturn, 1)
+	go func() { done <- waiting.WaitSemaphore(s) }()
+	for kr = mach.KernNotWaiting; kr == mach.KernNotWaiting; {
+		kr = semaphore.SemaphoreSignalThread(c, s, name)
+		time.Sleep(time.Millisecond)
+	}
+	w.want(kr, 0)
+	w.want(<-done, 0)
+	w.want(p.Space.Deallocate(p.th.IPC, name), 0)
 
 	w.want(semaphore.SemaphoreSignal(c, p.self), mach.KernInvalidArgument) // not a semaphore
 	w.want(task.SemaphoreDestroy(c, p.self, s), 0)

@@ -39,7 +39,7 @@ const (
 const (
 	vmInfoLeast = 36 // TASK_VM_INFO_REV0_COUNT
 	vmInfoWords = 93 // TASK_VM_INFO_COUNT
-	power2Least = 26 // TASK_POWER_INFO_V2_COUNT_OLD
+	power2Least = 22 // TASK_POWER_INFO_V2_COUNT_OLD
 	dyldLeast   = 4  // without the format
 )
 

@@ -92,9 +92,10 @@ func Answer[P comparable](d Destroyer[P], req, rep *Message[P], kr mach.KernRetu
 		return false
 	}
 	req.Destroy(d)
-	if kr != 0 {
+	var none P
+	send = rep.Dest != none
+	if kr != 0 || !send {
 		rep.Destroy(d)
 	}
-	var none P
-	return rep.Dest != none
+	return send
 }

@@ -82,8 +82,13 @@ func TestAnswer(t *testing.T) {
 	var s space
 	req := loaded()
 	req.Reply = 0
-	if Answer(&s, req, Begin(req), 0) {
+	rep := Begin(req)
+	rep.AddPort(20, mach.MoveSend)
+	if Answer(&s, req, rep, 0) {
 		t.Error("an answer is sent to nobody")
+	}
+	if !slices.Contains(s.gone, 20) {
+		t.Errorf("a right in an answer to nobody is kept: %v", s.gone)
 	}
 }
 

@@ -1,0 +1,276 @@
+package server_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"portcullis.dev/defs/clock"
+	"portcullis.dev/defs/hostpriv"
+	"portcullis.dev/defs/machhost"
+	"portcullis.dev/kernel/object"
+	"portcullis.dev/kernel/restrict"
+	"portcullis.dev/kernel/server"
+	"portcullis.dev/mach"
+	"portcullis.dev/rules"
+)
+
+// computer is a computer of two processors.
+type computer struct{}
+
+func (computer) Computer() server.Computer {
+	return server.Computer{Processors: 2, PhysicalProcessors: 1, Memory: 3 << 30, PageSize: 16384, CPUType: 0x0100000c,
+		CPUSubtype: 2, Version: "a kernel"}
+}
+
+func (computer) Load() server.Load {
+	return server.Load{Average: [3]float64{0.5, 1, 4}, Ticks: [][4]uint32{{1, 2, 3, 4}, {10, 20, 30, 40}},
+		Pages: server.Pages{Free: 1 << 33, Active: 5, Faults: 1 << 33}}
+}
+
+// root joins a task whose host port is the host's privileged one.
+func (w *world) root(l rules.Level) *person {
+	w.Helper()
+	return w.join(object.TaskConfig{Root: true, Restrict: restrict.NewTask(restrict.ForLevel(l))})
+}
+
+// TestHost asks for every flavor of what the computer is and does, with just enough room and with too little.
+//
+// Source of sizes: XNU osfmk/mach/host_info.h.
+func TestHost(t *testing.T) {
+	w := newWorld(t, object.Config{}, server.Config{Host: computer{}})
+	p := w.level(rules.Level2)
+	c, host := p.c, p.host
+	for _, x := range []struct {
+		flavor int32
+		words  int
+		check  func(v []int32) bool
+	}{
+		{1, 5, func(v []int32) bool { return v[0] == 2 && uint32(v[2]) == 1<<31 && v[4] == 2 }},
+		{1, 12, func(v []int32) bool { return v[6] == 1 && v[8] == 2 && uint32(v[10]) == 3<<30 && v[11] == 0 }},
+		{3, 2, nil}, {5, 8, nil}, {9, 68, nil}, {11, 1, nil}, {12, 2, func(v []int32) bool { return v[1] == 2 }},
+	} {
+		v, kr := machhost.HostInfo(c, host, x.flavor, uint32(x.words))
+		if w.want(kr, 0); len(v) != x.words || x.check != nil && !x.check(v) {
+			t.Errorf("flavor %d: %v", x.flavor, v)
+		}
+		if x.words != 12 {
+			_, kr = machhost.HostInfo(c, host, x.flavor, uint32(x.words-1))
+			w.want(kr, mach.KernFailure)
+		}
+	}
+	for flavor, want := range map[int32]mach.KernReturn{4: mach.KernInvalidArgument, 10: mach.KernNotSupported,
+		99: mach.KernInvalidArgument} {
+		_, kr := machhost.HostInfo(c, host, flavor, 68)
+		w.want(kr, want)
+	}
+	version, kr := machhost.HostKernelVersion(c, host)
+	if w.want(kr, 0); version != "a kernel" {
+		t.Errorf("version %q", version)
+	}
+	size, kr := machhost.HostPageSize(c, host)
+	if w.want(kr, 0); size != 16384 {
+		t.Errorf("pages of %d bytes", size)
+	}
+	n, v, kr := machhost.HostProcessorInfo(c, host, 2)
+	if w.want(kr, 0); n != 2 || !slices.Equal(v, []int32{1, 2, 3, 4, 10, 20, 30, 40}) {
+		t.Errorf("%d processors: %v", n, v)
+	}
+	n, v, kr = machhost.HostProcessorInfo(c, host, 1)
+	if w.want(kr, 0); n != 2 || len(v) != 10 || v[4] != 1 || v[9] != 0 {
+		t.Errorf("%d processors: %v", n, v)
+	}
+	_, _, kr = machhost.HostProcessorInfo(c, host, 3)
+	w.want(kr, mach.KernInvalidArgument)
+	w.end()
+}
+
+// TestHostStatistics asks how busy the computer is.
+//
+// Source of sizes: XNU osfmk/mach/host_info.h, osfmk/mach/vm_statistics.h.
+func TestHostStatistics(t *testing.T) {
+	w := newWorld(t, object.Config{}, server.Config{Host: computer{}})
+	p, r := w.level(rules.Level2), w.root(rules.Level2)
+	for _, x := range []struct {
+		flavor int32
+		words  int
+		check  func(v []int32) bool
+	}{
+		{1, 6, func(v []int32) bool { return slices.Equal(v, []int32{500, 1000, 4000, 1500, 1000, 400}) }},
+		{2, 12, func(v []int32) bool { return uint32(v[0]) == ^uint32(0) && v[1] == 5 }}, {2, 15, nil},
+		{3, 4, func(v []int32) bool { return slices.Equal(v, []int32{11, 22, 33, 44}) }}, {6, 12, nil},
+	} {
+		v, kr := machhost.HostStatistics(p.c, p.host, x.flavor, uint32(x.words))
+		if w.want(kr, 0); len(v) != x.words || x.check != nil && !x.check(v) {
+			t.Errorf("flavor %d: %v", x.flavor, v)
+		}
+		same, kr := hostpriv.HostPrivStatistics(r.c, r.host, x.flavor, uint32(x.words))
+		if w.want(kr, 0); !slices.Equal(v, same) {
+			t.Errorf("flavor %d: %v and %v", x.flavor, v, same)
+		}
+		if x.words != 15 {
+			_, kr = machhost.HostStatistics(p.c, p.host, x.flavor, uint32(x.words-1))
+			w.want(kr, mach.KernFailure)
+		}
+	}
+	_, kr := machhost.HostStatistics(p.c, p.host, 4, 38)
+	w.want(kr, mach.KernInvalidArgument)
+	for _, x := range []struct {
+		flavor      int32
+		room, words int
+	}{{4, 24, 24}, {4, 38, 38}, {5, 12, 12}, {3, 4, 4}} {
+		v, kr := machhost.HostStatistics64(p.c, p.host, x.flavor, uint32(x.room))
+		if w.want(kr, 0); len(v) != x.words {
+			t.Errorf("flavor %d: %d words", x.flavor, len(v))
+		}
+	}
+	_, kr = machhost.HostStatistics64(p.c, p.host, 4, 23)
+	w.want(kr, mach.KernFailure)
+	w.end()
+}
+
+// TestHostRefuses calls what nobody may do to the computer from here.
+func TestHostRefuses(t *testing.T) {
+	w := newWorld(t, object.Config{}, server.Config{})
+	p, r := w.level(rules.Level2), w.root(rules.Level2)
+	n := p.port()
+	w.messages = true
+	w.want(machhost.HostRequestNotification(p.c, p.host, 0, n), mach.KernInvalidArgument)
+	if id := p.next(n); id != mach.NotifySendOnce { // of the right that was made to notify
+		t.Errorf("message %d", id)
+	}
+	w.messages = false
+	_, _, kr := machhost.MachZoneInfo(p.c, p.host)
+	w.want(kr, mach.KernNoAccess)
+	_, kr = machhost.MachZoneInfoForZone(p.c, p.host, [80]byte{})
+	w.want(kr, mach.KernNoAccess)
+	_, _, _, kr = machhost.MachMemoryInfo(p.c, p.host)
+	w.want(kr, mach.KernNoAccess)
+	voucher, kr := machhost.HostCreateMachVoucher(p.c, p.host, nil)
+	if w.want(kr, 0); voucher != 0 {
+		t.Errorf("voucher %v", voucher)
+	}
+	for _, x := range []struct {
+		p                            *person
+		none, reboot, clock, cpu, vm mach.KernReturn
+	}{
+		{p, mach.KernInvalidHost, mach.KernInvalidHost, mach.KernInvalidArgument, mach.KernInvalidArgument,
+			mach.KernInvalidHost},
+		{r, 0, mach.KernNoAccess, mach.KernFailure, mach.KernResourceShortage, mach.KernResourceShortage},
+	} {
+		c, host := x.p.c, x.p.host
+		_, kr = hostpriv.HostGetBootInfo(c, host)
+		w.want(kr, x.none)
+		w.want(hostpriv.HostReboot(c, host, 0), x.reboot)
+		_, kr = hostpriv.HostGetClockControl(c, host, 0)
+		w.want(kr, x.clock)
+		_, kr = hostpriv.HostProcessors(c, host)
+		w.want(kr, x.cpu)
+		w.want(hostpriv.VmWire(c, host, x.p.self, 0, 1, 1), x.vm)
+		w.want(hostpriv.MachVmWire(c, host, x.p.self, 0, 1, 1), x.vm)
+		w.want(hostpriv.ThreadWire(c, host, x.p.thread, 1), mach.KernNotSupported)
+	}
+	w.want(hostpriv.MachVmWire(r.c, r.host, r.host, 0, 1, 1), mach.KernInvalidTask)
+	w.want(hostpriv.MachVmWire(r.c, r.host, r.self, 0, 1, 8), mach.KernInvalidArgument)
+	w.end()
+}
+
+// TestHostPorts gets and sets ports of the host: with the privileged port, of a task whose own host port it is.
+func TestHostPorts(t *testing.T) {
+	w := newWorld(t, object.Config{}, server.Config{})
+	launchd := restrict.NewTask(restrict.ForLevel(rules.LevelPlatform))
+	launchd.Launchd = true
+	r, p := w.join(object.TaskConfig{Root: true, Restrict: launchd}), w.level(rules.Level2)
+	n := r.port()
+	w.want(hostpriv.HostSetSpecialPort(r.c, r.host, 8, n), 0)
+	got, kr := hostpriv.HostGetSpecialPort(r.c, r.host, -1, 8)
+	if w.want(kr, 0); got != n {
+		t.Errorf("port %v, want %v", got, n)
+	}
+	w.want(hostpriv.HostSetSpecialPort(r.c, r.host, 3, n), mach.KernInvalidArgument)
+	w.want(hostpriv.HostSetSpecialPort(p.c, p.host, 8, p.port()), mach.KernInvalidArgument)
+	_, kr = hostpriv.HostGetSpecialPort(r.c, r.host, -1, 36)
+	w.want(kr, mach.KernInvalidArgument)
+	_, kr = hostpriv.HostGetSpecialPort(p.c, p.host, -1, 8)
+	w.want(kr, mach.KernInvalidArgument)
+	main, kr := machhost.HostGetIoMain(p.c, p.host)
+	if w.want(kr, 0); main != 0 {
+		t.Errorf("port %v", main)
+	}
+	_, kr = machhost.HostGetIoMain(p.c, p.self)
+	w.want(kr, mach.KernInvalidArgument)
+
+	name, kr := machhost.ProcessorSetDefault(r.c, r.host)
+	w.want(kr, 0)
+	sets, kr := hostpriv.HostProcessorSets(r.c, r.host)
+	if w.want(kr, 0); !slices.Equal(sets, []mach.Name{name}) {
+		t.Errorf("sets %v, want %v", sets, name)
+	}
+	set, kr := hostpriv.HostProcessorSetPriv(r.c, r.host, name)
+	if w.want(kr, 0); set == name || set == 0 {
+		t.Errorf("set %v with name %v", set, name)
+	}
+	_, kr = hostpriv.HostProcessorSetPriv(r.c, r.host, n)
+	w.want(kr, mach.KernInvalidArgument)
+	_, kr = hostpriv.HostProcessorSets(p.c, p.host)
+	w.want(kr, mach.KernInvalidArgument)
+	w.end()
+}
+
+// TestClocks asks clocks for the time, and sets alarms.
+//
+// Source: XNU osfmk/kern/clock_oldops.c.
+func TestClocks(t *testing.T) {
+	w := newWorld(t, object.Config{}, server.Config{})
+	p := w.level(rules.Level2)
+	c := p.c
+	w.clock.pass(5*time.Second + 7)
+	system, kr := machhost.HostGetClockService(c, p.host, int32(object.SystemClock))
+	w.want(kr, 0)
+	calendar, kr := machhost.HostGetClockService(c, p.host, int32(object.CalendarClock))
+	w.want(kr, 0)
+	_, kr = machhost.HostGetClockService(c, p.host, 2)
+	w.want(kr, mach.KernInvalidArgument)
+	now, kr := clock.ClockGetTime(c, system)
+	if w.want(kr, 0); now != [2]uint32{5, 7} {
+		t.Errorf("time %v", now)
+	}
+	_, kr = clock.ClockGetTime(c, p.host)
+	w.want(kr, mach.KernInvalidArgument)
+	for _, x := range []struct {
+		clock  mach.Name
+		flavor int32
+		want   int32
+	}{{system, 1, 10_000_000}, {system, 3, 10_000_000}, {calendar, 1, 10_000_000}, {calendar, 3, 0}} {
+		v, kr := clock.ClockGetAttributes(c, x.clock, x.flavor, 1)
+		if w.want(kr, 0); !slices.Equal(v, []int32{x.want}) {
+			t.Errorf("attribute %d: %v", x.flavor, v)
+		}
+	}
+	_, kr = clock.ClockGetAttributes(c, system, 2, 1)
+	w.want(kr, mach.KernInvalidValue)
+	_, kr = clock.ClockGetAttributes(c, system, 1, 0)
+	w.want(kr, mach.KernFailure)
+
+	const reply = 3125107
+	n := p.port()
+	w.messages = true
+	w.want(clock.ClockAlarm(c, calendar, 0, [2]uint32{9, 0}, n), mach.KernFailure)
+	if id := p.next(n); id != mach.NotifySendOnce {
+		t.Errorf("message %d", id)
+	}
+	w.want(clock.ClockAlarm(c, system, 0, [2]uint32{1, 0}, n), 0) // which was
+	if id := p.next(n); id != reply {
+		t.Errorf("message %d", id)
+	}
+	w.want(clock.ClockAlarm(c, system, 1, [2]uint32{2, 0}, n), 0)
+	if at := w.pending(); !slices.Equal(at, []uint64{7e9 + 7}) {
+		t.Errorf("alarms %v", at)
+	}
+	w.clock.pass(2 * time.Second)
+	if id := p.next(n); id != reply {
+		t.Errorf("message %d", id)
+	}
+	w.want(clock.ClockAlarm(c, system, 1, [2]uint32{2, 0}, n), 0) // still pending as the task ends
+	w.end()
+}

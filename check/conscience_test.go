@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,58 +15,6 @@ import (
 	"portcullis.dev/finding"
 	"portcullis.dev/internal/conscience"
 )
-
-// variation is how a program is compiled.
-type variation struct {
-	arch  string
-	level string
-	link  string // fixups of a linked program, "" for an object file
-}
-
-func (v variation) String() string {
-	link := strings.TrimPrefix(v.link, "-")
-	if link == "" {
-		link = "object"
-	}
-	return v.arch + " " + v.level + " " + link
-}
-
-// variations of every program; arm64e, which lld does not link, as an object file.
-func variations() []variation {
-	var out []variation
-	for _, level := range []string{"-O0", "-O1", "-O2", "-O3", "-Os", "-flto"} {
-		for _, arch := range []string{"arm64", "x86_64"} {
-			out = append(out, variation{arch, level, "-fixup_chains"})
-		}
-	}
-	return append(out, variation{"arm64", "-O2", "-no_fixup_chains"}, variation{"x86_64", "-Os", "-no_fixup_chains"},
-		variation{"arm64e", "-O2", ""}, variation{"arm64", "-O1", ""}, variation{"x86_64", "-O2", ""})
-}
-
-// built compiles a program; the result is a path.
-func built(p conscience.Program, v variation, sdk, dir string) (string, error) {
-	base := filepath.Join(dir, strings.ReplaceAll(p.Name+" "+v.String(), " ", "_"))
-	if err := os.WriteFile(base+".c", []byte(p.Source), 0o666); err != nil {
-		return "", err
-	}
-	flags := []string{"-target", v.arch + "-apple-macos13", "-nostdlibinc", "-isystem", filepath.Join(sdk, "include"),
-		"-isystem", filepath.Join(sdk, "system"), "-Wall", "-Werror", "-Wno-unused-function", "-fno-stack-protector", v.level}
-	if v.level == "-flto" {
-		flags = append(flags, "-O2")
-	}
-	object := base + ".o"
-	if out, err := exec.Command("clang-19", append(flags, "-c", base+".c", "-o", object)...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("clang: %w\n%s", err, out)
-	}
-	if v.link == "" {
-		return object, nil
-	}
-	if out, err := exec.Command("ld64.lld-19", "-arch", v.arch, "-platform_version", "macos", "13.0", "14.0", v.link,
-		"-o", base, object, filepath.Join(sdk, "libSystem.tbd")).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("lld: %w\n%s", err, out)
-	}
-	return base, nil
-}
 
 // tally counts what became of the programs of one kind.
 type tally struct{ kills, found, certain, lives, cried, possible int }
@@ -81,8 +28,8 @@ func (t tally) String() string {
 // what lives is never called a certain kill. With PORTCULLIS_LONG=1 every program is tried in every variation, else a
 // third of them in one each.
 func TestConscience(t *testing.T) {
-	run(t, "clang-19", "--version")
-	run(t, "ld64.lld-19", "--version")
+	run(t, conscience.Clang, "--version")
+	run(t, conscience.Linker, "--version")
 	dir := t.TempDir()
 	sdk := filepath.Join(dir, "sdk")
 	if err := conscience.WriteSDK(sdk); err != nil {
@@ -90,10 +37,10 @@ func TestConscience(t *testing.T) {
 	}
 	type job struct {
 		p conscience.Program
-		v variation
+		v conscience.Variation
 	}
 	var jobs []job
-	all := variations()
+	all := conscience.Variations()
 	for i, p := range conscience.Programs() {
 		if os.Getenv("PORTCULLIS_LONG") != "" {
 			for _, v := range all {
@@ -119,7 +66,7 @@ func TestConscience(t *testing.T) {
 		go func() {
 			defer wait.Done()
 			defer func() { <-slots }()
-			file, err := built(j.p, j.v, sdk, dir)
+			file, err := j.p.BuildMac(j.v, sdk, dir)
 			if err != nil {
 				t.Errorf("%s %s: %v", j.p.Name, j.v, err)
 				return
@@ -184,7 +131,7 @@ func (t *tally) count(p conscience.Program, r *finding.Report) {
 }
 
 // judgeConscience fails where check is certain and wrong, in the restriction or in the level.
-func judgeConscience(t *testing.T, p conscience.Program, v variation, r *finding.Report) {
+func judgeConscience(t *testing.T, p conscience.Program, v conscience.Variation, r *finding.Report) {
 	for _, f := range r.Findings {
 		if f.Confidence != finding.Certain {
 			continue

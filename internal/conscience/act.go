@@ -56,7 +56,7 @@ var acts = []act{
 		body: `	CALL(task_set_exception_ports)(mach_task_self(), EXC_MASK_BAD_ACCESS, p,
 		(exception_behavior_t)(EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES), THREAD_STATE_NONE);
 `, rule: "SET_EXCEPTION_BEHAVIOR", from: "1"},
-	{name: "registers", what: "the state of a thread that has not begun", typ: "thread_state_flavor_t", constant: true,
+	{name: "registers", what: "the state of a thread that is suspended", typ: "thread_state_flavor_t", constant: true,
 		bad: "MACHINE_THREAD_STATE", good: "VECTOR_STATE", call: "thread_set_state",
 		helpers: `#if defined __aarch64__
 #define VECTOR_STATE ARM_NEON_STATE64
@@ -65,10 +65,16 @@ var acts = []act{
 #define VECTOR_STATE x86_FLOAT_STATE64
 #define VECTOR_COUNT x86_FLOAT_STATE64_COUNT
 #endif
+extern int pause(void);
+static volatile thread_t resting;
+static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); return p; }
 `,
 		body: `	static natural_t state[1296];
+	pthread_t t;
 	thread_t thread;
-	if (thread_create(mach_task_self(), &thread) != KERN_SUCCESS) abort();
+	if (pthread_create(&t, 0, rest, 0) != 0) abort();
+	while ((thread = resting) == MACH_PORT_NULL) { }
+	if (thread_suspend(thread) != KERN_SUCCESS) abort();
 	CALL(thread_set_state)(thread, p, (thread_state_t)state,
 		p == MACHINE_THREAD_STATE ? MACHINE_THREAD_STATE_COUNT : VECTOR_COUNT);
 `, rule: "THREAD_SET_STATE", from: "1"},
@@ -184,9 +190,7 @@ var acts = []act{
 `, rule: "INVALID_OPTIONS", from: "none"},
 	{name: "options", what: "a message that says what its destination is", typ: "unsigned long long", constant: true,
 		bad: "(unsigned long long)MACH_SEND_MSG", good: "((unsigned long long)MACH_SEND_MSG | 1ull << 34)",
-		call: "mach_msg2_internal", helpers: newPort +
-			"extern mach_msg_return_t mach_msg2_internal(void *, unsigned long long, unsigned long long, unsigned long long,\n" +
-			"\tunsigned long long, unsigned long long, unsigned long long, unsigned long long);\n",
+		call: "mach_msg2_internal", helpers: newPort,
 		body: `	mach_msg_header_t header;
 	memset(&header, 0, sizeof header);
 	header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);

@@ -22,6 +22,7 @@ type Program struct {
 	Name         string // act-construction-kills or act-construction-mended
 	Act          string
 	Construction string
+	Callee       string // the function that the value goes to
 	Source       string
 	// Rule is the name of the restriction that kills it, "" for a program that must live at every level.
 	Rule string
@@ -53,7 +54,7 @@ func Programs() []Program {
 }
 
 func (a *act) program(c construction, kills bool) Program {
-	p := Program{Act: a.name, Construction: c.name, Needs: a.needs, Depends: c.depends}
+	p := Program{Act: a.name, Construction: c.name, Callee: a.call, Needs: a.needs, Depends: c.depends}
 	value := a.good
 	p.Name = a.name + "-" + c.name + "-mended"
 	if kills {

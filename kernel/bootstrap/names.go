@@ -76,7 +76,7 @@ func (s *Server) checkIn(name string) (mach.Name, mach.KernReturn) {
 	case v == nil && len(s.names) >= maxNames:
 		return 0, NoMemory
 	case v == nil:
-		p, kr := space.Construct(th, &ipc.ConstructOptions{Flags: mach.ServicePort | mach.InsertSendRight,
+		p, kr := space.Construct(th, &ipc.ConstructOptions{Flags: mach.StrictServicePort | mach.InsertSendRight,
 			Service: &ipc.ServiceInfo{Name: name}})
 		if kr != 0 {
 			return 0, kr

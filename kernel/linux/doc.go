@@ -9,12 +9,13 @@
 // A process that says hello becomes a task, with what the nearest ancestor that is a task leaves it. A forked child proves
 // its parent by a token that the parent got before the fork; a program that was started otherwise inherits from the
 // ancestor that Linux names. When the process ends, replaces its program, or hangs up, the task ends: its space, its
-// threads, all that others expected of it. A program that replaces another inherits what that had. A task that runs into a fatal guard never gets an answer: it is killed, after
-// whoever asked for it (Config.Died) has taken down how it stood.
+// threads, all that others expected of it. A program that replaces another inherits what that had. A task that runs into a
+// fatal guard never gets an answer: it is killed, after whoever asked for it (Config.Violated) has taken down how it stood,
+// and whoever handles EXC_CORPSE_NOTIFY has answered.
 //
 // # Locks
 //
-//	Kernel.mu           processes, tokens of forks
+//	Kernel.mu           processes, tokens of forks, what programs leave to those that replace them
 //	  Process.mu        lanes, files that are being handed over
 //
 // Neither is held while a call is served or a packet is sent.

@@ -16,8 +16,8 @@ import (
 // bulk is out-of-line memory on its way from task to task: in a sealed file, which is handed on without a copy, or in a
 // buffer of the kernel's, which is used again.
 type bulk struct {
-	file *os.File // nil for a buffer
-	data []byte   // of a file: mapped; gone when nobody can receive it any more
+	file *passed // nil for a buffer
+	data []byte  // of a file: mapped; gone when nobody can receive it any more
 }
 
 // Sizes of buffers are powers of two.
@@ -51,15 +51,15 @@ const giveTime = time.Second
 type bulkBox struct {
 	mu   sync.Mutex
 	came *sync.Cond
-	in   map[uint32]*os.File
-	out  map[uint32]*os.File
+	in   map[uint32]*passed
+	out  map[uint32]*passed
 	shut bool
 }
 
 func (b *bulkBox) init() { b.came = sync.NewCond(&b.mu) }
 
 // putIn keeps a file that the thread gave.
-func (b *bulkBox) putIn(index uint32, f *os.File) {
+func (b *bulkBox) putIn(index uint32, f *passed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shut {
@@ -67,7 +67,7 @@ func (b *bulkBox) putIn(index uint32, f *os.File) {
 		return
 	}
 	if b.in == nil {
-		b.in = map[uint32]*os.File{}
+		b.in = map[uint32]*passed{}
 	}
 	if old := b.in[index]; old != nil {
 		old.Close()
@@ -77,7 +77,7 @@ func (b *bulkBox) putIn(index uint32, f *os.File) {
 }
 
 // takeIn returns the file that the thread gave for an entry; nil if it gave none. Others work while it waits.
-func (b *bulkBox) takeIn(k *Kernel, index uint32) *os.File {
+func (b *bulkBox) takeIn(k *Kernel, index uint32) *passed {
 	b.mu.Lock()
 	f := b.in[index]
 	delete(b.in, index)
@@ -105,7 +105,7 @@ func (b *bulkBox) takeIn(k *Kernel, index uint32) *os.File {
 }
 
 // putOut keeps a file until the thread takes it.
-func (b *bulkBox) putOut(index uint32, f *os.File) {
+func (b *bulkBox) putOut(index uint32, f *passed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shut {
@@ -113,7 +113,7 @@ func (b *bulkBox) putOut(index uint32, f *os.File) {
 		return
 	}
 	if b.out == nil {
-		b.out = map[uint32]*os.File{}
+		b.out = map[uint32]*passed{}
 	}
 	if old := b.out[index]; old != nil {
 		old.Close()
@@ -122,7 +122,7 @@ func (b *bulkBox) putOut(index uint32, f *os.File) {
 }
 
 // takeOut returns the file of an entry; nil if there is none.
-func (b *bulkBox) takeOut(index uint32) *os.File {
+func (b *bulkBox) takeOut(index uint32) *passed {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.out[index]
@@ -134,7 +134,7 @@ func (b *bulkBox) takeOut(index uint32) *os.File {
 func (b *bulkBox) clearIn()  { b.clear(&b.in) }
 func (b *bulkBox) clearOut() { b.clear(&b.out) }
 
-func (b *bulkBox) clear(m *map[uint32]*os.File) {
+func (b *bulkBox) clear(m *map[uint32]*passed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, f := range *m {
@@ -190,7 +190,7 @@ func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte,
 			l.process.kernel.log.Warn("memory that is no memory", "pid", l.process.PID, "error", err)
 			return nil, false
 		}
-		return b.data, true
+		return b, true
 	}
 	return nil, false
 }
@@ -205,19 +205,27 @@ func (m memory) CopyOut(t *ipc.Thread, data []byte) (uint64, bool) {
 	return trap.Cookie + uint64(len(l.placed)-1), true
 }
 
-// openBulk maps a file that a task gave.
-func (k *Kernel) openBulk(f *os.File, size uint64) (*bulk, error) {
-	if f == nil {
+// copyMost is up to which size memory in a file is copied where the kernel holds many files already, in bytes.
+const copyMost = 1 << 20
+
+// openBulk maps a file that a task gave, or copies what is in it if many files are open for the task.
+func (k *Kernel) openBulk(f *passed, size uint64) ([]byte, error) {
+	if f == nil || f.File == nil {
 		return nil, os.ErrNotExist
 	}
-	data, err := trap.MapBulk(f, size)
+	data, err := trap.MapBulk(f.File, size)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	b := &bulk{f, data}
-	k.pages.Store(&data[0], b)
-	return b, nil
+	if size <= copyMost && f.many() {
+		own := k.newBulk(data)
+		trap.UnmapBulk(data)
+		f.Close()
+		return own, nil
+	}
+	k.pages.Store(&data[0], &bulk{f, data})
+	return data, nil
 }
 
 // takeBulk returns the file behind memory, which from now on is the caller's; nil if there is none.

@@ -7,18 +7,13 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
 	"portcullis.dev/mach"
 	"portcullis.dev/trap"
 )
 
 // fileLimit is how many open files ports may stand for: a quarter of those that the kernel's own process may have.
 func fileLimit() int64 {
-	var l unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
-		return 0
-	}
-	return int64(min(l.Cur, 1<<20) / 4)
+	return openFiles() / 4
 }
 
 // fileOperation carries out the calls on ports that stand for files and memory. Nothing is ever read from or written to
@@ -37,9 +32,13 @@ func (l *lane) fileOperation() mach.KernReturn {
 
 // makeFile makes a port of the file that the thread gave.
 func (l *lane) makeFile(kind mach.PortType) mach.KernReturn {
-	f := l.bulk.takeIn(l.process.kernel, 0)
-	if f == nil {
+	given := l.bulk.takeIn(l.process.kernel, 0)
+	if given == nil {
 		return mach.KernInvalidArgument
+	}
+	f := given.own()
+	if f == nil {
+		return mach.KernResourceShortage
 	}
 	if kind == mach.PortTypeNamedEntry {
 		if _, err := trap.EntrySize(f); err != nil {
@@ -78,7 +77,11 @@ func (l *lane) openFile(kind mach.PortType) mach.KernReturn {
 			}
 			l.result[1] = uint64(size)
 		}
-		l.bulk.putOut(0, own)
+		held := l.process.hold(own)
+		if held.File == nil {
+			return mach.KernResourceShortage
+		}
+		l.bulk.putOut(0, held)
 		return nil
 	})
 	if err != nil && !errors.As(err, &kr) {

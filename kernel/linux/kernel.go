@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/kernel/restrict"
@@ -23,9 +24,11 @@ import (
 
 // Limits of one kernel and of one process. A process that would pass them is refused, not others.
 const (
-	maxProcesses = 4096
+	maxProcesses = 4096 // or a fifth of the files that the kernel may have open, whichever is less
 	maxLanes     = 1024 // of one process
-	maxForks     = 256  // tokens of one process that no child has used
+	maxAllLanes  = 1 << 15
+	maxGreetings = 8   // connections of one process that have not said hello
+	maxForks     = 256 // tokens of one process that no child has used
 	helloTime    = 5 * time.Second
 	forkTime     = time.Minute // how long a token is good
 )
@@ -59,7 +62,7 @@ type Config struct {
 // Program is a program that wants to be a task.
 type Program struct {
 	PID, UID, GID int
-	Path          string // what Linux executes
+	Path          string // what Linux executes; empty if Linux does not say
 	Forked        bool   // a child of a task with the same program
 	Parent        *Process
 }
@@ -74,6 +77,12 @@ type Kernel struct {
 	version atomic.Uint32 // of the process in the last audit token
 	pages   sync.Map      // of bulk memory: first byte to *bulk
 	ready   ready
+	waits   atomic.Int64 // for what a task does in the middle of a call, on a futex
+	lanes   atomic.Int64
+	files   atomic.Int64 // of memory that passes between tasks
+	// fileMost bounds files: a quarter of those that the kernel's own process may have open.
+	fileMost     int64
+	maxProcesses int
 
 	mu         sync.Mutex
 	closed     bool
@@ -82,6 +91,7 @@ type Kernel struct {
 	successors map[int]*successor // by process id
 	wait       sync.WaitGroup     // goroutines of processes
 	conns      map[net.Conn]struct{}
+	greetings  map[int]int // by process id: connections that have not said hello
 }
 
 // fork is what a child is to inherit.
@@ -94,7 +104,8 @@ type fork struct {
 // New makes a kernel that nobody has joined.
 func New(c Config) *Kernel {
 	k := &Kernel{config: c, log: c.Log, noSpin: runtime.NumCPU() < 2, processes: map[int]*Process{},
-		forks: map[trap.Token]*fork{}, successors: map[int]*successor{}, conns: map[net.Conn]struct{}{}}
+		forks: map[trap.Token]*fork{}, successors: map[int]*successor{}, conns: map[net.Conn]struct{}{},
+		greetings: map[int]int{}, fileMost: openFiles() / 4, maxProcesses: int(min(maxProcesses, openFiles()/5))}
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,6 +143,7 @@ func (k *Kernel) Serve(ctx context.Context, l *net.UnixListener) error {
 			}
 		}
 		if !k.hold(conn) {
+			refuse(&trap.Socket{Conn: conn}, unix.EAGAIN, errors.New("the kernel has as many tasks as it can have"))
 			conn.Close()
 			continue
 		}
@@ -146,7 +158,7 @@ func (k *Kernel) Serve(ctx context.Context, l *net.UnixListener) error {
 func (k *Kernel) hold(conn net.Conn) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed || len(k.conns) >= maxProcesses {
+	if k.closed || len(k.conns) >= k.maxProcesses {
 		return false
 	}
 	k.conns[conn] = struct{}{}

@@ -59,7 +59,7 @@ func (l *lane) reply() bool {
 	l.c.Result = l.result
 	l.narrow(&l.wideIn, l.mem.In())
 	if !l.write() {
-		l.process.misbehaves("there is no memory for what it receives")
+		l.process.misbehaves("there is no memory for what it receives, or it does not take what it has received")
 		return false
 	}
 	l.answer(trap.AnswerDone)
@@ -87,7 +87,11 @@ func (l *lane) write() bool {
 			if err != nil {
 				return false
 			}
-			l.bulk.putOut(count, f)
+			held := l.process.hold(f)
+			if held.File == nil {
+				return false
+			}
+			l.bulk.putOut(count, held)
 		}
 		if p.bulk != nil {
 			p.bulk.close()
@@ -119,6 +123,9 @@ func (l *lane) write() bool {
 // maxRoom is the most that one message may take in a receiver's buffer: the largest message and its trailer.
 const maxRoom = mach.MaxBodySize + mach.HeaderSize + mach.MaxTrailerSize
 
+// maxWhole is the most that a message to be sent may take: header and body, and aux data behind them.
+const maxWhole = maxRoom + mach.MaxAuxSize
+
 // message is mach_msg2 or the trap that was there before; false if it waits for a message.
 func (l *lane) message() bool {
 	a := &l.request.args
@@ -128,13 +135,18 @@ func (l *lane) message() bool {
 	size, aux := a[6], a[7]
 	in := l.in
 	if l.request.size == 0 && len(l.pieces) > 0 && l.pieces[0].Address == 0 && l.pieces[0].Offset == trap.Bulk {
+		if l.pieces[0].Size > maxWhole {
+			l.code = mach.SendTooLarge
+			return true
+		}
 		b, err := l.process.kernel.openBulk(l.bulk.takeIn(l.process.kernel, 0), l.pieces[0].Size)
 		if err != nil {
+			l.process.kernel.log.Warn("a message that is no memory", "pid", l.process.PID, "error", err)
 			l.code = mach.SendInvalidData
 			return true
 		}
-		in = append([]byte(nil), b.data...)
-		l.process.kernel.release(b.data)
+		in = append([]byte(nil), b...)
+		l.process.kernel.release(b)
 		l.pieces[0].Size = 0
 	}
 	if m.Options&mach.SendMsg != 0 {

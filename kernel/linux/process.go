@@ -26,7 +26,7 @@ type Process struct {
 	PID     int
 	UID     int
 	GID     int
-	Path    string   // what Linux executes
+	Path    string   // what Linux executes; empty if Linux does not say
 	Parent  *Process // nil for those that inherit from nobody
 	Started time.Time
 
@@ -39,6 +39,10 @@ type Process struct {
 	mapped sync.RWMutex // held while area is used, other than by listen
 	area   *trap.Memory
 	stops  stops
+	files  atomic.Int64 // open in the kernel because of the process
+
+	faults [trap.AreaRecords]atomic.Bool // records of faults that are being delivered
+	deaf   atomic.Int64                  // when a thread last did not stop, by monotonic
 
 	dying    atomic.Bool   // it violated a restriction, or crashed
 	finished chan struct{} // closed when the process has hung up or ended
@@ -55,7 +59,13 @@ type Process struct {
 }
 
 // Name returns the name of the program.
-func (p *Process) Name() string { return filepath.Base(p.Path) }
+func (p *Process) Name() string {
+	if p.Path == "" {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
+		return strings.TrimSuffix(string(name), "\n")
+	}
+	return filepath.Base(p.Path)
+}
 
 // Threads returns the Linux thread ids of the threads that are Mach threads.
 func (p *Process) Threads() map[int]*object.Thread {
@@ -71,6 +81,14 @@ func (p *Process) Threads() map[int]*object.Thread {
 // attach speaks with a new connection until it ends.
 func (k *Kernel) attach(conn *net.UnixConn) {
 	s := trap.Socket{Conn: conn}
+	pid, ok := k.greet(conn)
+	if !ok {
+		refuse(&s, unix.EAGAIN, fmt.Errorf("process %d has %d connections on which it says nothing", pid, maxGreetings))
+		k.log.Warn("a process connects too often", "pid", pid)
+		return
+	}
+	greeted := sync.OnceFunc(func() { k.greeted(pid) })
+	defer greeted()
 	conn.SetReadDeadline(time.Now().Add(helloTime))
 	var hello trap.Packet
 	f, err := s.Receive(&hello)
@@ -88,12 +106,11 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	conn.SetReadDeadline(time.Time{})
 	p, errno, err := k.admit(s, &hello)
 	if err != nil {
-		answer := trap.Packet{Kind: trap.Hello, A: uint32(errno)}
-		answer.SetText(err.Error())
-		s.Send(&answer, nil)
+		refuse(&s, errno, err)
 		k.log.Warn("a process cannot be a task", "error", err)
 		return
 	}
+	greeted()
 	defer p.end()
 	if k.config.Started != nil {
 		k.config.Started(p)
@@ -105,6 +122,39 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		k.log.Debug("a process has hung up", "pid", p.PID, "reason", err)
+	}
+}
+
+// refuse tells a process why it cannot be a task.
+func refuse(s *trap.Socket, errno unix.Errno, err error) {
+	answer := trap.Packet{Kind: trap.Hello, A: uint32(errno)}
+	answer.SetText(err.Error())
+	s.Send(&answer, nil)
+}
+
+// greet counts a connection that has not said hello; false if its process has too many of them.
+func (k *Kernel) greet(conn *net.UnixConn) (pid int, ok bool) {
+	if raw, err := conn.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+				pid = int(cred.Pid)
+			}
+		})
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.greetings[pid] >= maxGreetings {
+		return pid, false
+	}
+	k.greetings[pid]++
+	return pid, true
+}
+
+func (k *Kernel) greeted(pid int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.greetings[pid]--; k.greetings[pid] == 0 {
+		delete(k.greetings, pid)
 	}
 }
 
@@ -133,7 +183,9 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 		pidfd.Close()
 		return nil, errno, err
 	}
-	if p.Path, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID)); err != nil {
+	// A process that cannot be traced (PR_SET_DUMPABLE) does not show its program to a kernel without privileges.
+	p.Path, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
+	if err != nil && !errors.Is(err, os.ErrPermission) {
 		return abandon(unix.EACCES, fmt.Errorf("cannot tell what program process %d runs: %w", p.PID, err))
 	}
 	p.Path = strings.TrimSuffix(p.Path, " (deleted)")
@@ -364,7 +416,7 @@ func (p *Process) packet(in *trap.Packet) error {
 		return p.socket.Send(&out, nil)
 	case trap.Take:
 		l := p.lane(in.A)
-		var f *os.File
+		var f *passed
 		if l != nil {
 			f = l.bulk.takeOut(in.B)
 		}
@@ -372,7 +424,7 @@ func (p *Process) packet(in *trap.Packet) error {
 			return refuse(unix.ENOENT, errors.New("there is no such memory to take"))
 		}
 		defer f.Close()
-		return p.socket.Send(&out, f)
+		return p.socket.Send(&out, f.File)
 	case trap.Bye:
 		p.bye = true
 		return net.ErrClosed
@@ -396,25 +448,58 @@ func (p *Process) give(in *trap.Packet, f *os.File) error {
 		f.Close()
 		return fmt.Errorf("%w: memory is given for no lane", trap.ErrPacket)
 	}
-	l.bulk.putIn(in.B, f)
+	l.bulk.putIn(in.B, p.hold(f))
 	return nil
 }
 
 // newLane makes a thread of the process a Mach thread.
 func (p *Process) newLane(tid int) (*lane, error) {
+	p.mu.Lock()
+	n := len(p.lanes)
+	p.mu.Unlock()
+	if n >= maxLanes {
+		p.reap()
+		return nil, fmt.Errorf("process %d has %d threads, the most there may be", p.PID, maxLanes)
+	}
+	if p.kernel.lanes.Add(1) > maxAllLanes {
+		p.kernel.lanes.Add(-1)
+		return nil, fmt.Errorf("there are %d threads, the most there may be", maxAllLanes)
+	}
+	l, err := p.makeLane(tid)
+	if err != nil {
+		p.kernel.lanes.Add(-1)
+	}
+	return l, err
+}
+
+// reap ends the lanes of threads that have ended without a word.
+func (p *Process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		if l.tid == 0 {
+			continue
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.PID, l.tid)); errors.Is(err, os.ErrNotExist) {
+			l.end()
+		}
+	}
+}
+
+func (p *Process) makeLane(tid int) (*lane, error) {
 	t, err := p.threadFor(tid)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	if len(p.lanes) >= maxLanes {
-		p.mu.Unlock()
-		return nil, fmt.Errorf("process %d has %d threads, the most there may be", p.PID, maxLanes)
+	abandon := func(err error) (*lane, error) {
+		if tid == 0 {
+			t.object.Terminate()
+		}
+		return nil, err
 	}
-	p.mu.Unlock()
 	mem, err := trap.NewMemory("lane", trap.LaneSize)
 	if err != nil {
-		return nil, err
+		return abandon(err)
 	}
 	l := &lane{process: p, tid: tid, thread: t.object, mem: mem, c: mem.Control()}
 	l.grown, l.wake = l.grow, l.wakeup
@@ -424,7 +509,7 @@ func (p *Process) newLane(tid int) (*lane, error) {
 	defer p.mu.Unlock()
 	if p.gone || l.thread.Owner != nil {
 		mem.Close()
-		return nil, fmt.Errorf("thread %d has a lane already", tid)
+		return abandon(fmt.Errorf("thread %d has a lane already", tid))
 	}
 	l.thread.Owner = l
 	l.index = p.next
@@ -453,6 +538,7 @@ func (p *Process) laneDone(l *lane) {
 	p.wide.Add(-int64(l.wideIn + l.wideOut))
 	l.bulk.close()
 	l.mem.Close()
+	p.kernel.lanes.Add(-1)
 }
 
 // end ends the task.

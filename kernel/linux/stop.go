@@ -16,6 +16,9 @@ import (
 // stopTime is how long threads may take to stop. A thread that blocks the signal does not.
 const stopTime = 500 * time.Millisecond
 
+// deafTime is how long the kernel is short with a process one of whose threads did not stop.
+const deafTime = 3 * time.Second
+
 // stopSignal is the signal that stops a thread (PT_SIGNAL); SIGRTMAX is 64.
 const stopSignal = unix.Signal(64 - trap.SignalOffset)
 
@@ -47,8 +50,12 @@ func (p *Process) fault(index uint32) error {
 	if atomic.LoadUint32(&r.State) != trap.RecordStopped {
 		return fmt.Errorf("%w: record %d is not filled in", trap.ErrPacket, index)
 	}
-	s := &Stopped{TID: int(r.TID), Record: *r, process: p, index: int(index)}
+	s := &Stopped{Record: *r, process: p, index: int(index)}
+	s.TID = int(s.Record.TID)
 	if s.Record.Kind == trap.RecordFault {
+		if !p.faults[index].CompareAndSwap(false, true) {
+			return fmt.Errorf("%w: record %d is told of twice", trap.ErrPacket, index)
+		}
 		p.work.Go(func() { p.deliver(s) })
 		return nil
 	}
@@ -127,12 +134,18 @@ func (p *Process) StopThread(tid int) (*Stopped, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stopping thread %d: %w", tid, err)
 	}
+	most := stopTime
+	if at := p.deaf.Load(); at != 0 && monotonic()-uint64(at) < uint64(deafTime) {
+		most /= 10
+	}
 	select {
 	case s := <-c:
 		if s != nil {
+			p.deaf.Store(0)
 			return s, nil
 		}
-	case <-time.After(stopTime):
+	case <-time.After(most):
+		p.deaf.Store(int64(monotonic()))
 	}
 	p.forget(tid, c)
 	return nil, fmt.Errorf("stopping thread %d: %w", tid, errNotStopped)
@@ -162,6 +175,7 @@ func (s *Stopped) leave(state uint32) {
 		r := &p.area.Area().Records[s.index]
 		r.Registers, r.Floating, r.Changed = s.Record.Registers, s.Record.Floating, s.Record.Changed
 	}
+	p.faults[s.index].Store(false)
 	s.set(state)
 }
 
@@ -181,12 +195,13 @@ func (s *Stopped) Do(what trap.Upcall, args [4]uint64, data []byte) (uint64, err
 	}
 	r.Command, r.Arguments, r.Result = what, args, 0
 	s.set(trap.RecordCommand)
+	rest := leastRest
 	for until := time.Now().Add(stopTime); atomic.LoadUint32(&r.State) == trap.RecordCommand; {
 		left := time.Until(until)
 		if left <= 0 || !p.alive() {
 			return 0, errNotStopped
 		}
-		trap.FutexWait(&r.State, trap.RecordCommand, min(left, 50*time.Millisecond))
+		p.kernel.waitFor(&r.State, trap.RecordCommand, min(left, 50*time.Millisecond), &rest)
 	}
 	if e := unix.Errno(r.Result); e != 0 {
 		return 0, e

@@ -240,6 +240,25 @@ func (l *lane) settle() bool {
 	return true
 }
 
+// Who waits for a task looks at a word that the task changes. Few may sleep on it, as each holds a system thread while
+// it does; others look again and again. A task that never answers shall not use up the threads.
+const (
+	maxWaits  = 16
+	leastRest = 100 * time.Microsecond
+	mostRest  = 10 * time.Millisecond
+)
+
+// waitFor waits until *word is not value, at most for a time, or a little less. The rest is between two looks.
+func (k *Kernel) waitFor(word *uint32, value uint32, most time.Duration, rest *time.Duration) {
+	defer k.waits.Add(-1)
+	if k.waits.Add(1) <= maxWaits {
+		trap.FutexWait(word, value, most)
+		return
+	}
+	time.Sleep(min(*rest, most))
+	*rest = min(2**rest, mostRest)
+}
+
 // next waits for what the thread posts in the middle of a call, and takes it; false if that does not come in time.
 func (l *lane) next(most time.Duration) bool { return l.posted(most) && l.take() }
 
@@ -248,12 +267,13 @@ func (l *lane) posted(most time.Duration) bool {
 	c := l.c
 	atomic.StoreUint32(&c.KernelState, trap.KernelFutex)
 	defer atomic.StoreUint32(&c.KernelState, trap.KernelAwake)
+	rest := leastRest
 	for until := time.Now().Add(most); atomic.LoadUint32(&c.Posted) == l.seen; {
 		left := time.Until(until)
 		if left <= 0 || l.over.Load() {
 			return false
 		}
-		trap.FutexWait(&c.Posted, l.seen, left)
+		l.process.kernel.waitFor(&c.Posted, l.seen, left, &rest)
 	}
 	return true
 }

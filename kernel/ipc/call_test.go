@@ -127,7 +127,7 @@ func TestReceiveRightCalls(t *testing.T) {
 	a.want(kr, mach.KernFailure)
 	a.ok(a.send(port, mach.CopySend, 33))
 	p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit, 68)
-	if kr != 0 || p.ID != 33 || p.From.Audit.PID() != 9 || p.Size != mach.HeaderSize {
+	if kr != 0 || p.ID != 33 || p.From.Audit.PID() != 9 || p.Size != mach.HeaderSize+8 {
 		t.Errorf("peeked %+v, %v", p, kr)
 	}
 	_, kr = a.Peek(a.t, port, 0, mach.TrailerCtx, 68)

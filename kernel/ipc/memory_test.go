@@ -31,7 +31,7 @@ func TestRelease(t *testing.T) {
 		b = make([]byte, n)
 		return b
 	}}))
-	if released != 0 || len(b) != mach.HeaderSize+mach.BodySize+2*16+mach.MaxTrailerSize {
+	if released != 0 || len(b) != mach.HeaderSize+mach.BodySize+2*16+mach.TrailerSize(mach.TrailerNull) {
 		t.Fatalf("a received message: %d released, room for %d bytes", released, len(b))
 	}
 	a.want(send(ool(), mach.Descriptor{Type: mach.DescriptorPort, Name: 0x999903, Disposition: mach.CopySend}),

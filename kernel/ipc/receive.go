@@ -36,7 +36,8 @@ func (t *Thread) received(a *Args, o mach.Option) mach.KernReturn {
 		if m != nil && w.large == 0 {
 			n = (m.size + 3) &^ 3
 		}
-		a.Buffer = a.Grow(int(min(n+mach.MaxTrailerSize, w.room)))
+		// Not a byte more than is written: what is behind the trailer in the receiver's memory stays as it is.
+		a.Buffer = a.Grow(int(min(n+uint32(mach.TrailerSize(o.TrailerElements())), w.room)))
 	}
 	if w.large != 0 {
 		if m == nil {

@@ -277,7 +277,7 @@ func TestPortState(t *testing.T) {
 	w.want(p.th.IPC.Msg2(&ipc.Args{Options: mach.SendMsg | mach.SendMQCall, Send: b}), 0)
 	seqno, size, id, trailer, kr := machport.MachPortPeek(c, self, n, mach.TrailerAudit<<24, 0, 68)
 	var tr mach.Trailer
-	if w.want(kr, 0); seqno != 40 || size != mach.HeaderSize || id != 1234 || tr.Decode(trailer) != 52 ||
+	if w.want(kr, 0); seqno != 40 || size != mach.HeaderSize+8 || id != 1234 || tr.Decode(trailer) != 52 ||
 		tr.Audit.PID() != p.PID() || tr.Seqno != 40 {
 		t.Errorf("peeked %d, %d, %d, %+v", seqno, size, id, tr)
 	}

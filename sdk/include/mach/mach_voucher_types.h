@@ -16,6 +16,7 @@ typedef uint32_t mach_voucher_selector_t;
 typedef uint32_t mach_voucher_attr_key_t;
 #define MACH_VOUCHER_ATTR_KEY_ALL ((mach_voucher_attr_key_t)~0)
 #define MACH_VOUCHER_ATTR_KEY_NONE ((mach_voucher_attr_key_t)0)
+#define MACH_VOUCHER_ATTR_KEY_IMPORTANCE ((mach_voucher_attr_key_t)5)
 #define MACH_VOUCHER_ATTR_KEY_USER_DATA ((mach_voucher_attr_key_t)7)
 typedef uint32_t mach_voucher_attr_command_t, mach_voucher_attr_recipe_command_t;
 #define MACH_VOUCHER_ATTR_NOOP ((mach_voucher_attr_recipe_command_t)0)
@@ -24,6 +25,7 @@ typedef uint32_t mach_voucher_attr_command_t, mach_voucher_attr_recipe_command_t
 #define MACH_VOUCHER_ATTR_SET_VALUE_HANDLE ((mach_voucher_attr_recipe_command_t)3)
 #define MACH_VOUCHER_ATTR_AUTO_REDEEM ((mach_voucher_attr_recipe_command_t)4)
 #define MACH_VOUCHER_ATTR_REDEEM ((mach_voucher_attr_recipe_command_t)10)
+#define MACH_VOUCHER_ATTR_IMPORTANCE_SELF ((mach_voucher_attr_recipe_command_t)200)
 #define MACH_VOUCHER_ATTR_USER_DATA_STORE ((mach_voucher_attr_recipe_command_t)211)
 typedef uint32_t mach_voucher_attr_content_size_t;
 typedef uint8_t *mach_voucher_attr_content_t;

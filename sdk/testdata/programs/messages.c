@@ -80,6 +80,33 @@ memory_of(size_t size, int copy, int deallocate)
 	mach_msg_destroy(&back.header);
 }
 
+/* A trailer is as long as was asked for; what is behind it stays. */
+static void
+trailers(void)
+{
+	static const size_t sizes[] = { 8, 12, 20, 52, 60, 68 };
+	mach_port_t port;
+	struct {
+		mach_msg_header_t header;
+		unsigned char rest[80];
+	} m;
+
+	OK(mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &port));
+	for (int i = 0; i < 6; i++) {
+		int elements = i == 5 ? MACH_RCV_TRAILER_AV : i;
+		memset(&m, 0, sizeof m);
+		m.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);
+		m.header.msgh_remote_port = port;
+		OK(mach_msg(&m.header, MACH_SEND_MSG, sizeof m.header, 0, MACH_PORT_NULL, 0, MACH_PORT_NULL));
+		memset(&m, 0xff, sizeof m);
+		OK(mach_msg(&m.header, MACH_RCV_MSG | MACH_RCV_TRAILER_ELEMENTS(elements), 0, sizeof m, port, 0, MACH_PORT_NULL));
+		IS(((mach_msg_trailer_t *)(void *)m.rest)->msgh_trailer_size, sizes[i]);
+		for (size_t at = sizes[i]; at < sizeof m.rest; at++)
+			IS(m.rest[at], 0xff);
+	}
+	OK(mach_port_mod_refs(mach_task_self(), port, MACH_PORT_RIGHT_RECEIVE, -1));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -128,5 +155,6 @@ main(int argc, char **argv)
 	IS(mach_msg(&m.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof m.header, 0, 0, 5, 0), MACH_SEND_TIMED_OUT);
 	TRUE_(MACH_MSGH_BITS_REMOTE(m.header.msgh_bits) == MACH_MSG_TYPE_MOVE_SEND);
 	mach_msg_destroy(&m.header);
+	trailers();
 	return 0;
 }

@@ -119,6 +119,34 @@ func TestVoucherAndAux(t *testing.T) {
 	atZero(t, k, a)
 }
 
+// TestPeekedSize: peeking tells how large a message is in the kernel, which the descriptors decide. It mirrors XNU
+// tests/ipc/port_peek.c.
+func TestPeekedSize(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	mem := a.mem.put(make([]byte, 100))
+	right := mach.Descriptor{Type: mach.DescriptorPort, Disposition: mach.MakeSend, Name: a.port()}
+	ool := mach.Descriptor{Type: mach.DescriptorOOL, Address: mem, Size: 100, Copy: mach.CopyVirtual}
+	for _, c := range []struct {
+		body  int
+		descs []mach.Descriptor
+		want  uint32
+	}{
+		{0, nil, 32}, {512, nil, 544}, {0, []mach.Descriptor{right}, 52}, {0, []mach.Descriptor{ool}, 52},
+		{8, []mach.Descriptor{right, ool, right}, 92},
+	} {
+		port := a.port()
+		a.ok(a.sendBytes(message(mach.MakeBits(mach.CopySend, 0, 0), port, 0, 0x41414141, make([]byte, c.body), c.descs...),
+			0))
+		p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit, 68)
+		if kr != 0 || p.ID != 0x41414141 || p.Size != c.want {
+			t.Errorf("%d bytes, %d descriptors: peeked %+v, want %d bytes; %v", c.body, len(c.descs), p, c.want, kr)
+		}
+		a.expect(port, 0x41414141)
+	}
+	atZero(t, k, a)
+}
+
 func TestReceiveRightCalls(t *testing.T) {
 	k := New(Config{})
 	a := newTask(t, k, 9)

@@ -135,6 +135,24 @@ func (m *Message) header(remote, local, voucher mach.Name) mach.Header {
 	return h
 }
 
+// Sizes of what is larger in XNU's kernel than in a task, where names are 32 bits.
+const (
+	kernelHeaderSize     = 32
+	kernelDescriptorSize = 16
+)
+
+// kernelSize returns the size of the message as XNU's kernel counts it, which peeking shows.
+//
+// Source: XNU osfmk/ipc/ipc_kmsg.c, ipc_kmsg_get_from_user and ipc_kmsg_inflate_descriptors; osfmk/ipc/ipc_mqueue.c,
+// ipc_mqueue_peek_locked.
+func (m *Message) kernelSize() uint32 {
+	n := m.size + kernelHeaderSize - mach.HeaderSize
+	for i := range m.desc {
+		n += kernelDescriptorSize - uint32(m.desc[i].Type.Size())
+	}
+	return n
+}
+
 // queue is the messages of a port in order.
 type queue struct {
 	head, tail *Message

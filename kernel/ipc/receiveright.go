@@ -145,15 +145,10 @@ func (s *Space) SetSeqno(name mach.Name, n uint32) mach.KernReturn {
 	})
 }
 
-// kernelHeader is by how much the header of a message is longer in the kernel, which has pointers for ports, than for tasks.
-//
-// Source: XNU tests/ipc/port_peek.c, USER_HEADER_SIZE_DELTA.
-const kernelHeader = 8
-
-// Peeked describes the first message of a queue.
+// Peeked describes a message in a queue.
 type Peeked struct {
 	Seqno uint32
-	Size  uint32 // with the header as it is in the kernel
+	Size  uint32 // in the kernel: more than the receiver gets to see
 	ID    int32
 	From  Identity
 }
@@ -180,7 +175,7 @@ func (s *Space) Peek(t *Thread, name mach.Name, seqno, elements uint32, room int
 			h = h.next
 		}
 		if found = h != nil; found {
-			m = Peeked{seqno, h.size + kernelHeader, h.id, h.sender}
+			m = Peeked{seqno, h.kernelSize(), h.id, h.sender}
 		}
 		return 0
 	})

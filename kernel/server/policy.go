@@ -113,6 +113,7 @@ const (
 	threadAffinity       = 4
 	threadLatencyQoS     = 7
 	threadThroughputQoS  = 8
+	threadQoS            = 9 // set by other means than thread_policy_set
 
 	timeConstraintWords = 4
 )
@@ -176,6 +177,8 @@ func (c threads) ThreadPolicyGet(_ *rpc.Message[port], thread port, flavor, room
 		info, byDefault = []int32{0, defaultComputation, defaultConstraint, 1}, 1
 	case threadPrecedence, threadLatencyQoS, threadThroughputQoS:
 		info = []int32{0}
+	case threadQoS:
+		info = make([]int32, qosWords) // no tier
 	case threadAffinity:
 		return nil, 0, mach.KernNotSupported
 	}

@@ -76,13 +76,14 @@ func TestThreadPolicies(t *testing.T) {
 		{1, []int32{1}, 0}, {2, []int32{0, 1e6, 2e6, 1}, 0}, {2, []int32{0, 2e6, 1e6, 1}, mach.KernInvalidArgument},
 		{2, []int32{0, 10, 2e6, 1}, mach.KernInvalidArgument}, {3, []int32{5}, 0}, {3, nil, mach.KernInvalidArgument},
 		{4, []int32{1}, mach.KernNotSupported}, {7, []int32{0xff0001}, 0}, {7, []int32{0xfe0001}, mach.KernInvalidArgument},
-		{8, []int32{0xfe0006}, 0}, {8, []int32{0xfe0007}, mach.KernInvalidArgument}, {99, []int32{1}, mach.KernInvalidArgument},
+		{8, []int32{0xfe0006}, 0}, {8, []int32{0xfe0007}, mach.KernInvalidArgument}, {9, []int32{0, 0}, mach.KernInvalidArgument},
+		{99, []int32{1}, mach.KernInvalidArgument},
 	} {
 		if kr := threadact.ThreadPolicySet(c, th, x.flavor, x.info); kr != x.want {
 			t.Errorf("set %d to %v: %v", x.flavor, x.info, kr)
 		}
 	}
-	for flavor, want := range map[uint32][]int32{1: {1}, 2: {0, 5e6, 1e7, 1}, 3: {0}, 7: {0}, 8: {0}} {
+	for flavor, want := range map[uint32][]int32{1: {1}, 2: {0, 5e6, 1e7, 1}, 3: {0}, 7: {0}, 8: {0}, 9: {0, 0}} {
 		v, _, kr := threadact.ThreadPolicyGet(c, th, flavor, 16, 0)
 		if w.want(kr, 0); !slices.Equal(v, want) {
 			t.Errorf("policy %d: %v", flavor, v)

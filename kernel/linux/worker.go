@@ -192,11 +192,21 @@ func (l *lane) ring() {
 
 // wakeup is called when there is something to finish; see [ipc.Thread.StartMsg2].
 func (l *lane) wakeup() {
-	if l.owner.CompareAndSwap(laneWaiting, laneOwned) {
-		l.process.kernel.put(l)
-		return
+	for {
+		switch l.owner.Load() {
+		case laneWaiting:
+			if l.owner.CompareAndSwap(laneWaiting, laneOwned) {
+				l.process.kernel.put(l)
+				return
+			}
+		case laneOwned: // the worker is about to leave it
+			if l.owner.CompareAndSwap(laneOwned, laneReady) {
+				return
+			}
+		default:
+			return
+		}
 	}
-	l.owner.CompareAndSwap(laneOwned, laneReady)
 }
 
 // end makes the lane go away soon.

@@ -1,5 +1,5 @@
 // Objective-C: what decides is kept in instance variables, and passed in messages. What check must say of each stands in
-// objects_test.go. With USERS it is a program; with ALONE only what uses the classes.
+// object_test.go. With USERS it is a program; with ALONE only what uses the classes.
 #include <mach/mach.h>
 #define FORBIDDEN ((exception_behavior_t)(EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES))
 #define ALLOWED ((exception_behavior_t)(EXCEPTION_IDENTITY_PROTECTED | MACH_EXCEPTION_CODES))

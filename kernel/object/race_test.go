@@ -139,7 +139,7 @@ func (p *person) anything(r *rand.Rand, other *object.Task) {
 		return object.ExceptionAction{Mask: mach.ExceptionMask(r.Uint32()) & mach.ExcMaskValid, Port: port,
 			Behavior: mach.ExceptionState}
 	}
-	switch r.IntN(31) {
+	switch r.IntN(32) {
 	case 0:
 		keep(other.TaskPort(p.Task, object.Flavor(r.IntN(4))))
 	case 1:
@@ -266,6 +266,12 @@ func (p *person) anything(r *rand.Rand, other *object.Task) {
 		spend(func(port *ipc.Port) mach.KernReturn {
 			return p.th.AdoptHandler(p.th, object.ExceptionAction{Port: port, Mask: e.Mask, Behavior: e.Behavior})
 		})
+	case 31:
+		clock, _ := p.w.Host.ClockService(object.SystemClock)
+		spend(func(port *ipc.Port) mach.KernReturn {
+			return p.w.ClockServiceOf(clock).Alarm(p.th, object.AlarmAfter, 0, int32(r.IntN(1e6)), port, mach.MoveSend)
+		})
+		drop(clock)
 	}
 }
 

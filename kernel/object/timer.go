@@ -126,8 +126,8 @@ func (t *timer) arm(expire uint64) {
 	}
 }
 
-// ring sends the message, unless the timer has been armed anew, cancelled or destroyed. The timer stays locked over it, so
-// that PortDied waits for a message that is just being made, and none is left after it.
+// ring sends the message, unless the timer has been armed anew, cancelled or destroyed. The timer stays locked over it:
+// PortDied waits for a message that is just being made, and none is left after it.
 func (t *timer) ring(turn uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

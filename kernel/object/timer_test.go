@@ -165,7 +165,7 @@ func TestTimerPort(t *testing.T) {
 	w.end()
 }
 
-// atOnce is a clock whose alarms go off on threads of their own as soon as they are set, and cannot be stopped any more.
+// atOnce is a clock whose alarms go off on threads of their own as soon as they are set, and cannot be stopped.
 type atOnce struct{ running sync.WaitGroup }
 
 func (*atOnce) Now() uint64 { return 0 }

@@ -58,7 +58,8 @@ func (s *space) Deallocate(_ *ipc.Thread, addr, size uint64) mach.KernReturn {
 	return 0
 }
 
-func (s *space) Protect(_ *ipc.Thread, addr, size uint64, p server.Protection, what server.ProtectWhat) mach.KernReturn {
+func (s *space) Protect(_ *ipc.Thread, addr, size uint64, p server.Protection,
+	what server.ProtectWhat) mach.KernReturn {
 	i, ok := s.find(addr, size)
 	switch {
 	case !ok:
@@ -108,8 +109,8 @@ func (s *space) Write(_ *ipc.Thread, addr uint64, b []byte) mach.KernReturn {
 	return 0
 }
 
-func (s *space) Remap(by *ipc.Thread, addr, size, mask uint64, f server.VMFlags, from server.AddressSpace, source uint64,
-	how server.RemapHow) (uint64, server.Protection, server.Protection, mach.KernReturn) {
+func (s *space) Remap(by *ipc.Thread, addr, size, mask uint64, f server.VMFlags, from server.AddressSpace,
+	source uint64, how server.RemapHow) (uint64, server.Protection, server.Protection, mach.KernReturn) {
 	src := from.(*process)
 	i, ok := src.find(source, size)
 	if !ok {

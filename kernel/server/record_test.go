@@ -26,8 +26,8 @@ var served = struct {
 	called, succeeded map[int32]bool
 }{called: map[int32]bool{}, succeeded: map[int32]bool{}}
 
-// recorder makes calls, notes which, and looks after every call for what it left: a call that fails must leave the task's
-// rights and the kernel's ports as they were, and no call may leave a message.
+// recorder makes calls, notes which, and looks after every call for what it left: a call that fails must leave the
+// task's rights and the kernel's ports as they were, and no call may leave a message.
 type recorder struct {
 	p *person
 	rpc.Caller[mach.Name]

@@ -18,8 +18,8 @@ import (
 type busy struct{ runner }
 
 func (*busy) Usage() server.ThreadUsage {
-	return server.ThreadUsage{User: 3_000_002_000, System: 5000, State: server.Waiting, Sleep: 7, Handle: 1 << 33, Queue: 9,
-		Name: "a name"}
+	return server.ThreadUsage{User: 3_000_002_000, System: 5000, State: server.Waiting, Sleep: 7, Handle: 1 << 33,
+		Queue: 9, Name: "a name"}
 }
 
 // TestThreadInfo asks for every flavor with just enough room, and with too little.
@@ -76,7 +76,8 @@ func TestThreadPolicies(t *testing.T) {
 		{1, []int32{1}, 0}, {2, []int32{0, 1e6, 2e6, 1}, 0}, {2, []int32{0, 2e6, 1e6, 1}, mach.KernInvalidArgument},
 		{2, []int32{0, 10, 2e6, 1}, mach.KernInvalidArgument}, {3, []int32{5}, 0}, {3, nil, mach.KernInvalidArgument},
 		{4, []int32{1}, mach.KernNotSupported}, {7, []int32{0xff0001}, 0}, {7, []int32{0xfe0001}, mach.KernInvalidArgument},
-		{8, []int32{0xfe0006}, 0}, {8, []int32{0xfe0007}, mach.KernInvalidArgument}, {9, []int32{0, 0}, mach.KernInvalidArgument},
+		{8, []int32{0xfe0006}, 0}, {8, []int32{0xfe0007}, mach.KernInvalidArgument},
+		{9, []int32{0, 0}, mach.KernInvalidArgument},
 		{99, []int32{1}, mach.KernInvalidArgument},
 	} {
 		if kr := threadact.ThreadPolicySet(c, th, x.flavor, x.info); kr != x.want {

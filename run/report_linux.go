@@ -2,6 +2,8 @@ package run
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -9,6 +11,7 @@ import (
 
 	"portcullis.dev/crash"
 	"portcullis.dev/crash/capture"
+	"portcullis.dev/crash/lenient"
 	"portcullis.dev/crash/unwind"
 	"portcullis.dev/kernel/linux"
 	"portcullis.dev/kernel/restrict"
@@ -55,6 +58,9 @@ func (s *Session) write(p *linux.Process, stops *linux.Stops, tid int, told []by
 		return
 	}
 	path, err := s.report(p, stops, tid, told, x, why, killed)
+	if !killed && errors.Is(err, fs.ErrNotExist) {
+		return // it has ended by itself, before the signal that was due
+	}
 	if s.options.Reported != nil {
 		s.options.Reported(Report{p.PID, path, killed}, err)
 	}
@@ -104,9 +110,9 @@ func tell(ips *crash.IPS, told []byte) {
 	for _, f := range frames[:min(len(frames), most)] {
 		i := imageAt(ips, f.PC)
 		at := crash.IPSFrame{ImageIndex: i, ImageOffset: crash.Unsigned(f.PC), Symbol: f.Function,
-			SourceFile: filepath.Base(f.File), SourceLine: int64(f.Line)}
-		if f.File == "" {
-			at.SourceFile = ""
+			Keys: lenient.Keys{"imageOffset", "imageIndex", "symbol"}} // written also where they are 0
+		if f.File != "" {
+			at.SourceFile, at.SourceLine = filepath.Base(f.File), int64(f.Line)
 		}
 		if i >= 0 {
 			at.ImageOffset -= ips.Body.UsedImages[i].Base

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"portcullis.dev/entitlement"
 	"portcullis.dev/kernel/bootstrap"
 	"portcullis.dev/kernel/linux"
@@ -156,10 +158,20 @@ type Status struct {
 // Run runs a program under the kernel and waits for its end.
 func (s *Session) Run(ctx context.Context, argv []string) (Status, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), s.Environment())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.WaitDelay = time.Second
+	return s.RunCommand(cmd)
+}
+
+// RunCommand is [Session.Run] for a command that has not started. The kernel's socket is added to its environment.
+func (s *Session) RunCommand(cmd *exec.Cmd) (Status, error) {
+	cmd.Env = append(cmd.Environ(), s.Environment())
 	if err := cmd.Start(); err != nil {
+		return Status{}, err
+	}
+	if err := ended(cmd.Process.Pid); err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
 		return Status{}, err
 	}
 	err := cmd.Wait()
@@ -176,6 +188,22 @@ func (s *Session) Run(ctx context.Context, argv []string) (Status, error) {
 		st.Code = 128 + w
 	}
 	return st, nil
+}
+
+// ended waits until a process has ended, and leaves it to be waited for. To wait for it sooner would take away what the
+// tracer waits for, which stops it for a crash report: both are this process.
+func ended(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("watching a process: %w", err)
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // admit judges a program by its entitlements.

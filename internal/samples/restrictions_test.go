@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,6 +55,13 @@ var pairs = []pair{
 		"task_set_exception_ports", "exception 1, code 1, address 0x10\nwhile opening chapter 3\n"},
 	{"illegal-move", "ILLEGAL_MOVE", rules.Level1, 0x20000020_00000103, "be_looked_at", "mach_msg",
 		"the monitor saw: writing chapter 3\n"},
+}
+
+// inGo are the pairs that are there in Go too: function and callee of the offender.
+var inGo = map[string][2]string{
+	"require-reply-port-semantics": {"main.lookUp", "portcullis.dev/trap/task.(*Thread).Msg"},
+	"kobject-reply-port-semantics": {"main.sendRights", "portcullis.dev/trap/task.(*Thread).Msg"},
+	"ool-port-array":               {"main.subscribe", "portcullis.dev/trap/task.(*Thread).Msg"},
 }
 
 // codeAt returns the code at a level. That of OOL_PORT_ARRAY has the policy of the sender in it.
@@ -104,10 +112,9 @@ func (e *enforced) try(t *testing.T, program string) verdict {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(os.Environ(), e.Environment())
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); cmd.ProcessState == nil {
+	if _, err := e.RunCommand(cmd); err != nil {
 		t.Fatal(err)
 	}
 	v := verdict{said: out.String(), end: cmd.ProcessState}
@@ -160,12 +167,14 @@ type example struct {
 func examples(t *testing.T) (all []example) {
 	s := installed(t)
 	for i := range pairs {
-		for _, mended := range []bool{false, true} {
-			name := "offender"
-			if mended {
-				name = "mended"
-			}
-			all = append(all, example{pair: &pairs[i], source: filepath.Join(pairs[i].folder, name+".c"), mended: mended})
+		p := &pairs[i]
+		all = append(all, example{pair: p, source: filepath.Join(p.folder, "offender.c")},
+			example{pair: p, source: filepath.Join(p.folder, "mended.c"), mended: true})
+		if names, ok := inGo[p.folder]; ok {
+			q := *p
+			q.function, q.callee = names[0], names[1]
+			all = append(all, example{pair: &q, source: filepath.Join(p.folder, "go", "offender", "main.go")},
+				example{pair: &q, source: filepath.Join(p.folder, "go", "mended", "main.go"), mended: true})
 		}
 	}
 	dir := t.TempDir()
@@ -173,13 +182,17 @@ func examples(t *testing.T) (all []example) {
 	var group sync.WaitGroup
 	for i := range all {
 		e := &all[i]
-		e.program = filepath.Join(dir, strings.ReplaceAll(strings.TrimSuffix(e.source, ".c"), "/", "-"))
-		args := append([]string{"-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-o", e.program}, s.Compile()...)
-		args = append(append(args, filepath.Join("..", "..", "examples", e.source)), s.Link()...)
+		e.program = filepath.Join(dir, strings.ReplaceAll(e.source, "/", "-")+".out")
+		source := filepath.Join("..", "..", "examples", e.source)
+		args := slices.Concat([]string{"cc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-o", e.program}, s.Compile(),
+			[]string{source}, s.Link())
+		if filepath.Ext(source) == ".go" {
+			args = []string{"go", "build", "-o", e.program, source}
+		}
 		group.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", e.source, err, out)
 			}
 		})
@@ -203,9 +216,8 @@ func TestRestrictions(t *testing.T) {
 		for j, l := range levels {
 			t.Run(l.String(), func(t *testing.T) {
 				t.Parallel()
-				k := enforce(t, l)
 				for i, e := range all {
-					v := k.try(t, e.program)
+					v := enforce(t, l).try(t, e.program) // a kernel each: they use the same names
 					cells[i][j] = "lives"
 					if v.report != nil && len(v.report.Findings) > 0 && v.report.Findings[0].Code != nil {
 						cells[i][j] = fmt.Sprintf("`%#x`", uint64(*v.report.Findings[0].Code))

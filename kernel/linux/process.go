@@ -371,7 +371,9 @@ func (p *Process) listen() error {
 			f.Close()
 		}
 		if err != nil {
-			p.misbehaves(err.Error())
+			if !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.EPIPE) { // else it has left
+				p.misbehaves(err.Error())
+			}
 			return err
 		}
 	}

@@ -174,7 +174,7 @@ func init() {
 			if err != nil {
 				return err
 			}
-			r.Conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+			r.Conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 			var in trap.Packet
 			if _, err := r.Receive(&in); err == nil && in.A != 0 {
 				if refused++; refused == 1 {

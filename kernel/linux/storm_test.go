@@ -134,9 +134,12 @@ func holds() holding {
 
 // TestStorm kills processes at any moment of what they do: sending, receiving, forking. What they had is given back.
 func TestStorm(t *testing.T) {
-	n := 200
+	n, life := 200, 300*time.Millisecond
 	if testing.Short() || raceEnabled {
 		n = 40
+	}
+	if raceEnabled {
+		life = 2 * time.Second // processes take long to start
 	}
 	if v := os.Getenv(stormVariable); v != "" {
 		var err error
@@ -161,7 +164,7 @@ func TestStorm(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(300 * time.Millisecond))))
+		time.Sleep(time.Duration(rand.Int64N(int64(life))))
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		cmd.Wait()
 	}
@@ -192,7 +195,7 @@ func TestStorm(t *testing.T) {
 			t.Fatalf("%d tasks, %+v, %+v; before %+v, %+v", len(w.Processes()), after, counts, before, counted)
 		}
 	}
-	if tasks.Load() < int64(n)/2 {
+	if tasks.Load() < int64(n)/4 {
 		t.Errorf("%d of %d processes became tasks", tasks.Load(), n)
 	}
 	t.Logf("%d tasks have ended", tasks.Load())

@@ -28,6 +28,10 @@ const roleVariable = "PORTCULLIS_TEST_ROLE"
 var roles = map[string]func(say func(string, ...any)) error{}
 
 func TestMain(m *testing.M) {
+	if err := confine(os.Getenv(confineVariable)); err != nil {
+		fmt.Println("error: cannot be confined:", err)
+		os.Exit(1)
+	}
 	if role := os.Getenv(roleVariable); role != "" {
 		say := func(f string, a ...any) { fmt.Printf(f+"\n", a...) }
 		if err := roles[role](say); err != nil {

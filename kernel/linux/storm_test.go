@@ -150,11 +150,11 @@ func TestStorm(t *testing.T) {
 	w := newWorld(t, 0x402, nil)
 	w.service("sturdy") // the first process makes what the kernel keeps for all
 	var tasks atomic.Int64
-	lend := w.started
-	w.started = func(p *linux.Process) {
+	lend := *w.started.Load()
+	w.whenStarted(func(p *linux.Process) {
 		tasks.Add(1)
 		lend(p)
-	}
+	})
 	before, counted := holds(), w.IPC.Stats()
 	run := func(role string) {
 		cmd := exec.Command(os.Args[0])

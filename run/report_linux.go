@@ -31,10 +31,8 @@ func (m memory) ReadAt(p []byte, addr int64) (int, error) { return m.stops.ReadM
 func (s *Session) violated(v *linux.Violation) {
 	s.mu.Lock()
 	s.seen++
-	if v.Fate == restrict.Killed {
-		s.killed[v.Process.PID] = true
-	}
 	s.mu.Unlock()
+	s.befalls(v.Process.PID, func(f *fate) { f.Killed = f.Killed || v.Fate == restrict.Killed })
 	if s.options.Trace != nil {
 		s.options.Trace.Violated(v.Process.Task, v.TID, &v.Violation)
 	}
@@ -60,6 +58,13 @@ func (s *Session) write(p *linux.Process, stops *linux.Stops, tid int, told []by
 	path, err := s.report(p, stops, tid, told, x, why, killed)
 	if !killed && errors.Is(err, fs.ErrNotExist) {
 		return // it has ended by itself, before the signal that was due
+	}
+	if err == nil {
+		s.befalls(p.PID, func(f *fate) {
+			if len(f.Reports) < 64 {
+				f.Reports = append(f.Reports, Report{p.PID, absolute(path), killed})
+			}
+		})
 	}
 	if s.options.Reported != nil {
 		s.options.Reported(Report{p.PID, path, killed}, err)

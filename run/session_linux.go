@@ -70,14 +70,15 @@ type Session struct {
 	cancel  context.CancelFunc
 	served  chan error
 
-	mu     sync.Mutex
-	killed map[int]bool // process ids
-	seen   int          // violations
+	mu         sync.Mutex
+	fates      map[int]*fate // by process id
+	remembered []int         // those process ids, oldest first
+	seen       int           // violations
 }
 
 // Start starts a kernel.
 func Start(o Options) (*Session, error) {
-	s := &Session{options: o, Socket: o.Socket, killed: map[int]bool{}, served: make(chan error, 1)}
+	s := &Session{options: o, Socket: o.Socket, fates: map[int]*fate{}, served: make(chan error, 1)}
 	if o.Entitlements != "" {
 		data, err := os.ReadFile(o.Entitlements)
 		if err != nil {
@@ -97,6 +98,7 @@ func Start(o Options) (*Session, error) {
 	c := linux.Config{
 		Objects: object.Config{DeveloperMode: true, Server: server.New(server.Config{Host: linux.Host{}})},
 		Admit:   s.admit, Violated: s.violated, Crashed: s.crashed, Started: s.started, Log: o.Log,
+		Fate: s.fate,
 		List: func(w io.Writer) error { return lsmp.Of(s.Kernel.Machine).WriteJSON(w) },
 	}
 	if o.Trace != nil {
@@ -166,6 +168,7 @@ func (s *Session) Run(ctx context.Context, argv []string) (Status, error) {
 // RunCommand is [Session.Run] for a command that has not started. The kernel's socket is added to its environment.
 func (s *Session) RunCommand(cmd *exec.Cmd) (Status, error) {
 	cmd.Env = append(cmd.Environ(), s.Environment())
+	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Status{}, err
 	}
@@ -179,9 +182,16 @@ func (s *Session) RunCommand(cmd *exec.Cmd) (Status, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return Status{}, err
 	}
-	s.mu.Lock()
-	st := Status{Killed: s.killed[cmd.Process.Pid]}
-	s.mu.Unlock()
+	f, err := s.since(cmd.Process.Pid, start)
+	if err != nil && s.options.Log != nil {
+		s.options.Log.Warn("the kernel does not say what befell the program", "error", err)
+	}
+	if s.Kernel == nil && s.options.Reported != nil {
+		for _, r := range f.Reports {
+			s.options.Reported(r, nil)
+		}
+	}
+	st := Status{Killed: f.Killed}
 	ps := cmd.ProcessState
 	st.Code = ps.ExitCode()
 	if w, ok := signalOf(ps); ok {
@@ -256,5 +266,5 @@ func (s *Session) started(p *linux.Process) {
 	}
 }
 
-// Join returns a session with a kernel that others run.
-func Join(socket string) *Session { return &Session{Socket: socket, killed: map[int]bool{}} }
+// Join returns a session with the kernel at Options.Socket, which others run. Of the options only Reported and Log count.
+func Join(o Options) *Session { return &Session{Socket: o.Socket, options: o} }

@@ -104,6 +104,7 @@ func TestLayout(t *testing.T) {
 		"PT_FAULT":                                uint64(Fault),
 		"PT_BYE":                                  uint64(Bye),
 		"PT_LIST":                                 uint64(List),
+		"PT_FATE":                                 uint64(Fate),
 		"PT_HELLO_RECORDS":                        HelloRecords,
 		"PT_HELLO_FAULTS":                         HelloFaults,
 		"PT_HELLO_GO":                             HelloGo,

@@ -178,6 +178,7 @@ const (
 	Fault     Kind = 8
 	Bye       Kind = 9
 	List      Kind = 16
+	Fate      Kind = 17
 )
 
 // Token is what a forked child proves its parent with.

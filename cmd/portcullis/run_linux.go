@@ -191,7 +191,8 @@ func runProgram(cmd *cobra.Command, f *runFlags, kernel string, argv []string) e
 	}
 	var s *session.Session
 	if kernel != "" {
-		s = session.Join(kernel)
+		o.Socket = kernel
+		s = session.Join(o)
 	} else if s, err = session.Start(o); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func newFaulter(t testing.TB) *faulter {
 		c.Crashed = func(x *linux.Fault) { f.crashed <- x.Exception }
 	})
 	started := make(chan *linux.Process, 1)
-	f.started = func(p *linux.Process) { started <- p }
+	f.whenStarted(func(p *linux.Process) { started <- p })
 	run := exec.Command(program)
 	run.Env = append(os.Environ(), trap.Environment+"="+f.path)
 	f.actor = f.launch(run)

@@ -56,6 +56,9 @@ type Config struct {
 	// Nil: nobody is told.
 	List func(io.Writer) error
 
+	// Fate writes what has befallen a process, for the same ones. Nil: nobody is told.
+	Fate func(pid int, w io.Writer) error
+
 	Log *slog.Logger // of what tasks do wrong; nil: nowhere
 }
 

@@ -6,40 +6,51 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
 	"portcullis.dev/trap"
 )
 
-// list answers a connection that asks what the kernel holds.
-func (k *Kernel) list(s *trap.Socket) {
-	out := trap.Packet{Kind: trap.List}
-	f, errno, err := k.listing(s)
+// tell answers a connection that asks what the kernel holds, or what has befallen a process. It says whether it was one.
+func (k *Kernel) tell(s *trap.Socket, in *trap.Packet) bool {
+	var write func(io.Writer) error
+	switch {
+	case in.Kind != trap.List && in.Kind != trap.Fate:
+		return false
+	case in.Kind == trap.List:
+		write = k.config.List
+	case k.config.Fate != nil:
+		write = func(w io.Writer) error { return k.config.Fate(int(in.A), w) }
+	}
+	out := trap.Packet{Kind: in.Kind}
+	f, errno, err := k.told(s, write)
 	if err != nil {
 		out.A = uint32(errno)
 		out.SetText(err.Error())
 		s.Send(&out, nil)
-		return
+		return true
 	}
 	defer f.Close()
 	s.Send(&out, f)
+	return true
 }
 
-func (k *Kernel) listing(s *trap.Socket) (*os.File, unix.Errno, error) {
+func (k *Kernel) told(s *trap.Socket, write func(io.Writer) error) (*os.File, unix.Errno, error) {
 	cred, pidfd, err := peerOf(s.Conn)
 	if err != nil {
 		return nil, unix.ESRCH, err
 	}
 	pidfd.Close()
 	switch {
-	case k.config.List == nil:
-		return nil, unix.ENOTSUP, errors.New("this kernel does not tell what it holds")
+	case write == nil:
+		return nil, unix.ENOTSUP, errors.New("this kernel does not tell that")
 	case cred.Uid != 0 && int(cred.Uid) != os.Geteuid():
 		return nil, unix.EPERM, fmt.Errorf("the kernel is that of user %d", os.Geteuid())
 	}
 	var b bytes.Buffer
-	if err := k.config.List(&b); err != nil {
+	if err := write(&b); err != nil {
 		return nil, unix.EIO, err
 	}
 	f, err := trap.NewBulk(b.Bytes())

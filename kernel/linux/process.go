@@ -95,8 +95,7 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	if f != nil {
 		f.Close()
 	}
-	if err == nil && hello.Kind == trap.List {
-		k.list(&s)
+	if err == nil && k.tell(&s, &hello) {
 		return
 	}
 	if err != nil || hello.Kind != trap.Hello {

@@ -144,11 +144,11 @@ func (w *world) lend(a *actor, name mach.Name) {
 	if kr != 0 {
 		w.Fatal(kr)
 	}
-	w.started = func(q *linux.Process) {
+	w.whenStarted(func(q *linux.Process) {
 		if kr := q.Task.PutSpecialPort(object.TaskBootstrapPort, port.CopySend()); kr != 0 {
 			w.Error(kr)
 		}
-	}
+	})
 }
 
 func TestTalk(t *testing.T) {

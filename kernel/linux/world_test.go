@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,10 @@ const roleVariable = "PORTCULLIS_TEST_ROLE"
 var roles = map[string]func(say func(string, ...any)) error{}
 
 func TestMain(m *testing.M) {
+	if err := confine(os.Getenv(confineVariable)); err != nil {
+		fmt.Println("error: cannot be confined:", err)
+		os.Exit(1)
+	}
 	if role := os.Getenv(roleVariable); role != "" {
 		say := func(f string, a ...any) { fmt.Printf(f+"\n", a...) }
 		if err := roles[role](say); err != nil {
@@ -45,7 +50,7 @@ type world struct {
 	*linux.Kernel
 	path string
 
-	started func(*linux.Process)
+	started atomic.Pointer[func(*linux.Process)]
 
 	mu         sync.Mutex
 	violations []*linux.Violation
@@ -64,8 +69,8 @@ func newWorld(tb testing.TB, p restrict.Policy, change func(*linux.Config)) *wor
 		},
 	}
 	c.Started = func(p *linux.Process) {
-		if w.started != nil {
-			w.started(p)
+		if f := w.started.Load(); f != nil {
+			(*f)(p)
 		}
 	}
 	if change != nil {
@@ -96,6 +101,9 @@ func newWorld(tb testing.TB, p restrict.Policy, change func(*linux.Config)) *wor
 	})
 	return w
 }
+
+// whenStarted sets what becomes of processes that join from now on.
+func (w *world) whenStarted(f func(*linux.Process)) { w.started.Store(&f) }
 
 // actor is a process that plays a role.
 type actor struct {

@@ -211,6 +211,7 @@ enum pt_packet_kind {
 	PT_BYE = 9,	 /* the task detaches from the kernel: its space ends, the process goes on; no answer */
 	PT_LIST = 16,	 /* the only packet of a connection that is no task's: -> PT_LIST: status in a (0, or an errno with a
 			    text), with a memory file that lists the kernel's tasks and ports as JSON */
+	PT_FATE = 17,	 /* the same for what befell the process in a -> PT_FATE: status in a, with a memory file of JSON */
 };
 
 struct pt_packet {

@@ -161,7 +161,8 @@ int main(void)
 		} else if (strcmp(word, "turns") == 0) {
 			uint64_t before = turns;
 
-			usleep(20000);
+			for (int i = 0; i < 25 && turns == before; i++)
+				usleep(20000);
 			printf("turns: %s\n", turns == before ? "no" : "yes");
 			continue;
 		}

@@ -53,7 +53,7 @@ func TestPrograms(t *testing.T) {
 					if !end.Success() {
 						t.Errorf("policy %#x: %v\n%s", p, end, out)
 					}
-					for _, v := range w.violations {
+					for _, v := range w.seen() {
 						t.Errorf("policy %#x: %+v", p, v.Violation)
 					}
 				}
@@ -100,10 +100,11 @@ func TestGuardCorpse(t *testing.T) {
 	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/guard.c")
 	w := newWorld(t, restrict.Default)
 	out, end := w.run(program)
-	if !end.Success() || len(w.violations) != 1 {
-		t.Fatalf("%v, %d violations\n%s", end, len(w.violations), out)
+	seen := w.seen()
+	if !end.Success() || len(seen) != 1 {
+		t.Fatalf("%v, %d violations\n%s", end, len(seen), out)
 	}
-	v := w.violations[0]
+	v := seen[0]
 	want := fmt.Sprintf("12 %#x %#x\n10 %#x %#x\n13 0xa %#x\nsignal 9\n", uint64(v.Code), v.Subcode, 9<<24|uint64(mach.ExcGuard)<<20|uint64(v.Code)&0xfffff,
 		v.Subcode, 23<<32|uint64(v.Code)&0xffffffff)
 	if out != want {

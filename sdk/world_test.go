@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -133,4 +134,11 @@ func build(t testing.TB, cc, source string, flags ...string) string {
 		t.Fatalf("%s: %v\n%s", source, err, b)
 	}
 	return out
+}
+
+// seen returns the violations so far.
+func (w *world) seen() []*linux.Violation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.violations)
 }

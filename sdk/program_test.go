@@ -40,6 +40,9 @@ func TestPrograms(t *testing.T) {
 		cc := compiler(t, compilers...)
 		for _, source := range all {
 			name := strings.TrimSuffix(filepath.Base(source), ".c")
+			if sanitizer != "" && name == "exceptions" {
+				continue // it looks at registers where messages have them, four bytes aligned, and at the addresses of its faults
+			}
 			t.Run(name+"/"+sanitizer, func(t *testing.T) {
 				policies := []restrict.Policy{restrict.Default, restrict.Default | restrict.EnhancedV2}
 				var flags []string

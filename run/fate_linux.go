@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -69,23 +68,9 @@ func (s *Session) since(pid int, start time.Time) (f fate, err error) {
 const maxFate = 1 << 20
 
 func askFate(socket string, pid int) (f fate, err error) {
-	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
+	file, err := ask(socket, &trap.Packet{Kind: trap.Fate, A: uint32(pid)}, 10*time.Second)
 	if err != nil {
-		return f, fmt.Errorf("there is no kernel at %s: %w", socket, cause(err))
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	s := trap.Socket{Conn: c}
-	if err := s.Send(&trap.Packet{Kind: trap.Fate, A: uint32(pid)}, nil); err != nil {
-		return f, fmt.Errorf("%s: %w", socket, err)
-	}
-	var in trap.Packet
-	file, err := s.Receive(&in)
-	if err != nil {
-		return f, fmt.Errorf("%s: %w", socket, err)
-	}
-	if file == nil {
-		return f, fmt.Errorf("%s: %s", socket, in.String())
+		return f, err
 	}
 	defer file.Close()
 	if err := json.NewDecoder(io.NewSectionReader(file, 0, maxFate)).Decode(&f); err != nil {

@@ -18,23 +18,9 @@ const maxListing = 1 << 30
 
 // List asks the kernel at a socket for its tasks and ports.
 func List(socket string) (*lsmp.Listing, error) {
-	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
+	f, err := ask(socket, &trap.Packet{Kind: trap.List}, time.Minute)
 	if err != nil {
-		return nil, fmt.Errorf("there is no kernel at %s: %w", socket, cause(err))
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
-	s := trap.Socket{Conn: c}
-	if err := s.Send(&trap.Packet{Kind: trap.List}, nil); err != nil {
-		return nil, fmt.Errorf("%s: %w", socket, err)
-	}
-	var in trap.Packet
-	f, err := s.Receive(&in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", socket, err)
-	}
-	if f == nil {
-		return nil, fmt.Errorf("%s: %s", socket, in.String())
+		return nil, err
 	}
 	defer f.Close()
 	l, err := lsmp.Read(io.NewSectionReader(f, 0, maxListing))
@@ -42,6 +28,33 @@ func List(socket string) (*lsmp.Listing, error) {
 		return nil, fmt.Errorf("%s: %w", socket, err)
 	}
 	return l, nil
+}
+
+// ask sends the kernel at a socket a question and returns the memory file with the answer.
+func ask(socket string, question *trap.Packet, most time.Duration) (*os.File, error) {
+	c, err := dial(socket)
+	if err != nil {
+		return nil, fmt.Errorf("there is no kernel at %s: %w", socket, cause(err))
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(most))
+	s := trap.Socket{Conn: c}
+	if err := s.Send(question, nil); err != nil {
+		return nil, fmt.Errorf("%s: %w", socket, err)
+	}
+	var in trap.Packet
+	f, err := s.Receive(&in)
+	if err == nil && f == nil {
+		err = errors.New(in.String())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", socket, err)
+	}
+	return f, nil
+}
+
+func dial(socket string) (*net.UnixConn, error) {
+	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
 }
 
 // cause leaves out what the message says already.
@@ -58,7 +71,7 @@ func Sockets() []string {
 	all, _ := filepath.Glob(filepath.Join(os.TempDir(), "portcullis-*", "kernel"))
 	var live []string
 	for _, path := range all {
-		if c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"}); err == nil {
+		if c, err := dial(path); err == nil {
 			c.Close()
 			live = append(live, path)
 		}

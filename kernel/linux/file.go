@@ -11,11 +11,6 @@ import (
 	"portcullis.dev/trap"
 )
 
-// fileLimit is how many open files ports may stand for: a quarter of those that the kernel's own process may have.
-func fileLimit() int64 {
-	return openFiles() / 4
-}
-
 // fileOperation carries out the calls on ports that stand for files and memory. Nothing is ever read from or written to
 // a file here: whoever gave it may make that take for ever.
 func (l *lane) fileOperation() mach.KernReturn {

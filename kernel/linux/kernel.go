@@ -83,7 +83,8 @@ type Kernel struct {
 	waits   atomic.Int64 // for what a task does in the middle of a call, on a futex
 	lanes   atomic.Int64
 	files   atomic.Int64 // of memory that passes between tasks
-	// fileMost bounds files: a quarter of those that the kernel's own process may have open.
+	// fileMost bounds files, and in the same way those that ports stand for: a quarter of those that the kernel's own
+	// process may have open.
 	fileMost     int64
 	maxProcesses int
 
@@ -117,7 +118,7 @@ func New(c Config) *Kernel {
 		c.Objects.CPU = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	}
 	if c.Objects.Files == 0 {
-		c.Objects.Files = fileLimit()
+		c.Objects.Files = k.fileMost
 	}
 	c.Objects.Release = k.release
 	k.Machine = object.New(c.Objects)
@@ -146,7 +147,8 @@ func (k *Kernel) Serve(ctx context.Context, l *net.UnixListener) error {
 			}
 		}
 		if !k.hold(conn) {
-			refuse(&trap.Socket{Conn: conn}, unix.EAGAIN, errors.New("the kernel has as many tasks as it can have"))
+			refuse(&trap.Socket{Conn: conn}, trap.Hello, unix.EAGAIN,
+				errors.New("the kernel has as many tasks as it can have"))
 			conn.Close()
 			continue
 		}

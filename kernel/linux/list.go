@@ -24,25 +24,21 @@ func (k *Kernel) tell(s *trap.Socket, in *trap.Packet) bool {
 	case k.config.Fate != nil:
 		write = func(w io.Writer) error { return k.config.Fate(int(in.A), w) }
 	}
-	out := trap.Packet{Kind: in.Kind}
 	f, errno, err := k.told(s, write)
 	if err != nil {
-		out.A = uint32(errno)
-		out.SetText(err.Error())
-		s.Send(&out, nil)
+		refuse(s, in.Kind, errno, err)
 		return true
 	}
 	defer f.Close()
-	s.Send(&out, f)
+	s.Send(&trap.Packet{Kind: in.Kind}, f)
 	return true
 }
 
 func (k *Kernel) told(s *trap.Socket, write func(io.Writer) error) (*os.File, unix.Errno, error) {
-	cred, pidfd, err := peerOf(s.Conn)
+	cred, err := credentials(s.Conn)
 	if err != nil {
 		return nil, unix.ESRCH, err
 	}
-	pidfd.Close()
 	switch {
 	case write == nil:
 		return nil, unix.ENOTSUP, errors.New("this kernel does not tell that")

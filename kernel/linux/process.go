@@ -83,7 +83,8 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	s := trap.Socket{Conn: conn}
 	pid, ok := k.greet(conn)
 	if !ok {
-		refuse(&s, unix.EAGAIN, fmt.Errorf("process %d has %d connections on which it says nothing", pid, maxGreetings))
+		refuse(&s, trap.Hello, unix.EAGAIN,
+			fmt.Errorf("process %d has %d connections on which it says nothing", pid, maxGreetings))
 		k.log.Warn("a process connects too often", "pid", pid)
 		return
 	}
@@ -105,7 +106,7 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	conn.SetReadDeadline(time.Time{})
 	p, errno, err := k.admit(s, &hello)
 	if err != nil {
-		refuse(&s, errno, err)
+		refuse(&s, trap.Hello, errno, err)
 		k.log.Warn("a process cannot be a task", "error", err)
 		return
 	}
@@ -124,21 +125,17 @@ func (k *Kernel) attach(conn *net.UnixConn) {
 	}
 }
 
-// refuse tells a process why it cannot be a task.
-func refuse(s *trap.Socket, errno unix.Errno, err error) {
-	answer := trap.Packet{Kind: trap.Hello, A: uint32(errno)}
+// refuse tells a process why it does not get what it asked for with a packet of a kind.
+func refuse(s *trap.Socket, kind trap.Kind, errno unix.Errno, err error) error {
+	answer := trap.Packet{Kind: kind, A: uint32(errno)}
 	answer.SetText(err.Error())
-	s.Send(&answer, nil)
+	return s.Send(&answer, nil)
 }
 
 // greet counts a connection that has not said hello; false if its process has too many of them.
 func (k *Kernel) greet(conn *net.UnixConn) (pid int, ok bool) {
-	if raw, err := conn.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) {
-			if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-				pid = int(cred.Pid)
-			}
-		})
+	if cred, err := credentials(conn); err == nil {
+		pid = int(cred.Pid)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -239,23 +236,40 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	return p, 0, nil
 }
 
-// peerOf asks Linux who is at the other end.
+// credentials asks Linux who is at the other end.
+func credentials(conn *net.UnixConn) (cred *unix.Ucred, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fault error
+	if err := raw.Control(func(s uintptr) {
+		cred, fault = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return nil, err
+	}
+	if fault == nil && cred.Pid <= 0 {
+		fault = errors.New("the process is in a name space of process ids that the kernel does not see")
+	}
+	if fault != nil {
+		return nil, fmt.Errorf("cannot tell who connects: %w", fault)
+	}
+	return cred, nil
+}
+
+// peerOf asks Linux who is at the other end, and for a pidfd of it.
 func peerOf(conn *net.UnixConn) (*unix.Ucred, *os.File, error) {
+	cred, err := credentials(conn)
+	if err != nil {
+		return nil, nil, err
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, nil, err
 	}
-	var cred *unix.Ucred
 	fd := -1
 	var fault error
 	if err := raw.Control(func(s uintptr) {
-		if cred, fault = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED); fault != nil {
-			return
-		}
-		if cred.Pid <= 0 {
-			fault = errors.New("the process is in a name space of process ids that the kernel does not see")
-			return
-		}
 		if fd, fault = unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_PEERPIDFD); fault != nil {
 			fd, fault = unix.PidfdOpen(int(cred.Pid), 0) // before Linux 6.5
 		}
@@ -381,11 +395,6 @@ func (p *Process) listen() error {
 // packet answers one packet other than Give. An error ends the process.
 func (p *Process) packet(in *trap.Packet) error {
 	out := trap.Packet{Kind: in.Kind}
-	refuse := func(errno unix.Errno, err error) error {
-		out.A = uint32(errno)
-		out.SetText(err.Error())
-		return p.socket.Send(&out, nil)
-	}
 	switch in.Kind {
 	case trap.Doorbell:
 		if l := p.lane(in.A); l != nil {
@@ -402,7 +411,7 @@ func (p *Process) packet(in *trap.Packet) error {
 	case trap.Lane:
 		l, err := p.newLane(int(in.A))
 		if err != nil {
-			return refuse(unix.EAGAIN, err)
+			return refuse(&p.socket, in.Kind, unix.EAGAIN, err)
 		}
 		out.B = l.index
 		err = p.socket.Send(&out, l.mem.File)
@@ -411,7 +420,7 @@ func (p *Process) packet(in *trap.Packet) error {
 	case trap.Fork:
 		token, err := p.kernel.newFork(p)
 		if err != nil {
-			return refuse(unix.EAGAIN, err)
+			return refuse(&p.socket, in.Kind, unix.EAGAIN, err)
 		}
 		out.Token = token
 		return p.socket.Send(&out, nil)
@@ -422,7 +431,7 @@ func (p *Process) packet(in *trap.Packet) error {
 			f = l.bulk.takeOut(in.B)
 		}
 		if f == nil {
-			return refuse(unix.ENOENT, errors.New("there is no such memory to take"))
+			return refuse(&p.socket, in.Kind, unix.ENOENT, errors.New("there is no such memory to take"))
 		}
 		defer f.Close()
 		return p.socket.Send(&out, f.File)

@@ -24,11 +24,7 @@ func publish(th *task.Thread) (mach.Name, error) {
 func init() {
 	roles["echo"] = func(say func(string, ...any)) error {
 		ctx := context.Background()
-		t, err := task.Join(ctx)
-		if err != nil {
-			return err
-		}
-		th, err := t.NewThread()
+		th, err := joined()
 		if err != nil {
 			return err
 		}

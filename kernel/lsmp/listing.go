@@ -104,7 +104,7 @@ func Of(m *object.Machine) *Listing {
 		if kr != 0 {
 			continue // it has just ended
 		}
-		one := Task{PID: t.PID(), Program: program(t), Level: t.Restrict.Policy.Level(), Threads: t.ThreadCount()}
+		one := Task{PID: t.PID(), Program: t.Program(), Level: t.Restrict.Policy.Level(), Threads: t.ThreadCount()}
 		members := map[*ipc.PortSet][]Number{}
 		for _, e := range table {
 			if e.Port == nil {
@@ -118,12 +118,12 @@ func Of(m *object.Machine) *Listing {
 			}
 			p := &l.Ports[i]
 			h := Holder{t.PID(), Number(e.Name), rightsOf(e.Type), e.Refs}
-			if e.Type&mach.TypeReceive != 0 {
-				p.Holders = slices.Insert(p.Holders, 0, h)
-			} else {
+			if e.Type&mach.TypeReceive == 0 {
 				p.Holders = append(p.Holders, h)
+				continue
 			}
-			for _, set := range e.Port.State().Sets {
+			p.Holders = slices.Insert(p.Holders, 0, h)
+			for _, set := range e.Port.State().Sets { // who receives has the sets, too
 				members[set] = append(members[set], Number(e.Name))
 			}
 		}
@@ -146,14 +146,6 @@ func Of(m *object.Machine) *Listing {
 		l.Ports[i].count()
 	}
 	return l
-}
-
-// program returns the name of the program that a task runs.
-func program(t *object.Task) string {
-	if p, ok := t.Process().(interface{ Name() string }); ok {
-		return p.Name()
-	}
-	return ""
 }
 
 func portOf(m *object.Machine, p *ipc.Port) Port {

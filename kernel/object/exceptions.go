@@ -116,7 +116,7 @@ func (m *Machine) infos(all []ExceptionAction) []ExceptionInfo {
 	for i, e := range all {
 		r[i] = ExceptionInfo{Mask: e.Mask, Behavior: e.Behavior, Flavor: e.Flavor}
 		if valid(e.Port) {
-			r[i].Port, r[i].Receiver = id(m, e.Port), id(m, taskOf(e.Port.Receiver()))
+			r[i].Port, r[i].Receiver = id(m, e.Port), id(m, Owner(e.Port.Receiver()))
 		}
 	}
 	return r

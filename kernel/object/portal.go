@@ -141,10 +141,7 @@ func threadOf(t *ipc.Thread) *Thread {
 }
 
 // Owner returns the task whose space it is; nil if it is none of a machine's.
-func Owner(s *ipc.Space) *Task { return taskOf(s) }
-
-// taskOf returns the task whose space it is; nil if it is none of a machine's.
-func taskOf(s *ipc.Space) *Task {
+func Owner(s *ipc.Space) *Task {
 	if s == nil {
 		return nil
 	}

@@ -137,6 +137,14 @@ func (t *Task) Machine() *Machine { return t.m }
 // Process returns what is behind the task; nil if nothing is.
 func (t *Task) Process() any { return t.behind }
 
+// Program returns the name of the program that the task runs, if what is behind it has one; else "".
+func (t *Task) Program() string {
+	if p, ok := t.behind.(interface{ Name() string }); ok {
+		return p.Name()
+	}
+	return ""
+}
+
 // PID returns the process id.
 func (t *Task) PID() int32 { return t.pid }
 

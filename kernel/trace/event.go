@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -133,12 +134,7 @@ func describe(m *object.Machine, p *ipc.Port) (what string, kernel bool) {
 	return what, false
 }
 
-func program(t *object.Task) string {
-	if p, ok := t.Process().(interface{ Name() string }); ok {
-		return p.Name()
-	}
-	return "task"
-}
+func program(t *object.Task) string { return cmp.Or(t.Program(), "task") }
 
 // between says whom a message goes between.
 type between uint8

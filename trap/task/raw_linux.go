@@ -67,14 +67,7 @@ func (th *Thread) Interrupt() {
 func (th *Thread) layOut(b []byte, memory rpc.Memory) error {
 	th.used = 0
 	for d := range descriptors(b) {
-		n := int(d.Size)
-		if d.Type == mach.DescriptorOOLPorts {
-			n *= 4
-		}
-		if n == 0 {
-			continue
-		}
-		data, err := memory.Load(d.Address, n)
+		data, err := memory.Load(d.Address, memorySize(&d))
 		if err != nil {
 			return mach.SendInvalidMemory
 		}
@@ -99,14 +92,7 @@ func (th *Thread) unlay() {
 // settle gives memory that came with a message addresses of the task's.
 func (th *Thread) settle(b []byte, memory rpc.Memory) {
 	for d, at := range descriptors(b) {
-		n := int(d.Size)
-		if d.Type == mach.DescriptorOOLPorts {
-			n *= 4
-		}
-		if n == 0 {
-			continue
-		}
-		data, err := incoming{th}.Load(d.Address, n)
+		data, err := incoming{th}.Load(d.Address, memorySize(&d))
 		var address uint64
 		if err == nil {
 			address, err = memory.Store(data)
@@ -119,7 +105,15 @@ func (th *Thread) settle(b []byte, memory rpc.Memory) {
 	}
 }
 
-// descriptors walks through the descriptors of a message that stand for memory, with the bytes of each.
+// memorySize returns how many bytes of memory a descriptor stands for.
+func memorySize(d *mach.Descriptor) int {
+	if d.Type == mach.DescriptorOOLPorts {
+		return 4 * int(d.Size)
+	}
+	return int(d.Size)
+}
+
+// descriptors walks through the descriptors of a message that stand for memory, if it is any, with the bytes of each.
 func descriptors(b []byte) func(func(mach.Descriptor, []byte) bool) {
 	return func(yield func(mach.Descriptor, []byte) bool) {
 		var h mach.Header
@@ -138,7 +132,7 @@ func descriptors(b []byte) func(func(mach.Descriptor, []byte) bool) {
 			}
 			switch d.Type {
 			case mach.DescriptorOOL, mach.DescriptorOOLVolatile, mach.DescriptorOOLPorts:
-				if !yield(d, b[at:at+size]) {
+				if d.Size != 0 && !yield(d, b[at:at+size]) {
 					return
 				}
 			}

@@ -78,10 +78,13 @@ func platformName(p macho.Platform) string {
 	return p.String()
 }
 
+// SidecarSuffix is what the name of an entitlements file has behind that of the program beside it.
+const SidecarSuffix = ".entitlements"
+
 // Sidecar reads the entitlements file beside a program, PROGRAM.entitlements: how a program that carries no code
 // signature declares what it claims. The error wraps [fs.ErrNotExist] where there is none.
 func Sidecar(program string) (*Set, error) {
-	path := program + ".entitlements"
+	path := program + SidecarSuffix
 	data, err := readSmall(path)
 	if err != nil {
 		return nil, err

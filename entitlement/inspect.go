@@ -201,7 +201,7 @@ func (c *collector) images(i container.Item) error {
 			case err == nil:
 				in.Plist = set
 			case !errors.Is(err, fs.ErrNotExist):
-				c.unread(container.Item{Path: i.Path + ".entitlements"}, err)
+				c.unread(container.Item{Path: i.Path + SidecarSuffix}, err)
 			}
 		}
 		c.found = append(c.found, Program{Path: i.Path, Member: i.Member, Inputs: in})
@@ -230,7 +230,7 @@ func (c *collector) program(i container.Item, named bool) error {
 		case err == nil:
 			in.Plist = set
 		case !errors.Is(err, fs.ErrNotExist):
-			c.unread(container.Item{Path: i.Path + ".entitlements"}, err)
+			c.unread(container.Item{Path: i.Path + SidecarSuffix}, err)
 		}
 	}
 	if named || in.Note != nil || in.Plist != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portcullis.dev/entitlement"
 	"portcullis.dev/sdk"
 )
 
@@ -80,9 +81,6 @@ func install(ctx context.Context) (*sdk.SDK, error) {
 	return s, err
 }
 
-// sidecar is what the name of an entitlements file has behind that of the program beside it.
-const sidecar = ".entitlements"
-
 // build compiles a program of one C file into a folder. The entitlements beside the file are the program's.
 func build(ctx context.Context, source, dir string, messages io.Writer) (string, error) {
 	s, err := install(ctx)
@@ -98,13 +96,13 @@ func build(ctx context.Context, source, dir string, messages io.Writer) (string,
 	if err := c.Run(); err != nil {
 		return "", fmt.Errorf("cannot compile %s: %s: %w", source, compiler[0], err)
 	}
-	claims, err := os.ReadFile(stem + sidecar)
+	claims, err := os.ReadFile(stem + entitlement.SidecarSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return program, nil
 	} else if err != nil {
 		return "", err
 	}
-	return program, os.WriteFile(program+sidecar, claims, 0o600)
+	return program, os.WriteFile(program+entitlement.SidecarSuffix, claims, 0o600)
 }
 
 // compilerOf returns the command in a variable, in words, or the usual one.

@@ -42,7 +42,7 @@ entitlements file is none.`,
 func sign(cmd *cobra.Command, program, claims string) error {
 	beside := claims == ""
 	if beside {
-		claims = program + ".entitlements"
+		claims = program + entitlement.SidecarSuffix
 	}
 	data, err := readClaims(claims)
 	if beside && errors.Is(err, fs.ErrNotExist) {

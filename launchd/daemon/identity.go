@@ -22,7 +22,7 @@ type claims struct {
 // their entitlements are a file beside them, which counts if it belongs to root or the user of this launchd and nobody else
 // can write to it. So a program of another user cannot entitle itself.
 func (d *Daemon) level(program string) (rules.Level, map[string]any) {
-	path := program + ".entitlements"
+	path := program + entitlement.SidecarSuffix
 	st, err := os.Stat(path)
 	if err != nil || !trusted(st) {
 		return rules.LevelNone, nil

@@ -39,11 +39,9 @@ type field struct {
 }
 
 const (
-	// prefixMsgSend begins the names that code and linkers give to the sending of one message.
-	prefixMsgSend = "_objc_msgSend$"
-	maxClass      = 64 // methods of a class that are followed
-	maxSenders    = 32 // functions that send one message
-	maxMade       = 16 // ways to make an object
+	maxClass   = 64 // methods of a class that are followed
+	maxSenders = 32 // functions that send one message
+	maxMade    = 16 // ways to make an object
 )
 
 // classes reads the image's classes, once.
@@ -75,10 +73,10 @@ func (x *explorer) implements(symbol string) []uint64 {
 	if x.outer != nil && symbol == x.outer.symbol {
 		return []uint64{outerAddr}
 	}
-	if len(symbol) <= len(prefixMsgSend) || symbol[:len(prefixMsgSend)] != prefixMsgSend {
+	if len(symbol) <= len(flow.PrefixMsgSend) || symbol[:len(flow.PrefixMsgSend)] != flow.PrefixMsgSend {
 		return nil
 	}
-	return x.classes().named[symbol[len(prefixMsgSend):]]
+	return x.classes().named[symbol[len(flow.PrefixMsgSend):]]
 }
 
 // senders lists the functions of the image that send the message that an implementation is of.
@@ -107,7 +105,7 @@ func (x *explorer) sending(selector string) []uint64 {
 	for _, a := range append(slices.Clone(slots), stubs...) {
 		out = append(out, x.refs[a].functions...)
 	}
-	out = append(out, x.relocated(prefixMsgSend+selector)...)
+	out = append(out, x.relocated(flow.PrefixMsgSend+selector)...)
 	slices.Sort(out)
 	out = slices.Compact(out)
 	return out[:min(len(out), maxSenders)]

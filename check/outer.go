@@ -28,7 +28,7 @@ func (x *explorer) outerName(fn uint64) string {
 		return ""
 	}
 	if m, ok := x.classes().methods[fn]; ok {
-		return prefixMsgSend + m.selector
+		return flow.PrefixMsgSend + m.selector
 	}
 	if x.exported == nil {
 		x.exported = exported(x.img)
@@ -74,7 +74,7 @@ func (x *explorer) outerCalls(fn uint64) (out []call) {
 func (x *explorer) callsOut(name string) (out []call) {
 	functions := x.relocated(name)
 	first, end := 0, len(x.isa.Args)
-	if sel, ok := strings.CutPrefix(name, prefixMsgSend); ok {
+	if sel, ok := strings.CutPrefix(name, flow.PrefixMsgSend); ok {
 		functions = x.sending(sel)
 		first, end = 2, 2+strings.Count(sel, ":") // behind the object and the selector
 	}

@@ -55,7 +55,7 @@ func (v view) Callee(site, target uint64) (symbol string, ok bool) {
 	}
 	s, ok := v.img.Stub(target)
 	if s.Selector != "" {
-		return prefixMsgSend + s.Selector, ok
+		return flow.PrefixMsgSend + s.Selector, ok
 	}
 	return s.Import.Name, ok && s.Import.Name != ""
 }

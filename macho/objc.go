@@ -134,36 +134,49 @@ func (m *Image) pointerTo(slot uint64) (uint64, bool) {
 }
 
 func (m *Image) readObjCClass(class uint64, left *objcBudget) (c ObjCClass) {
-	const (
-		isaOffset  = 0
-		dataOffset = 32
-		swiftBits  = 7 // of the pointer to the data
-	)
-	c.Name, c.Methods = m.readObjCData(class+dataOffset, swiftBits, left)
+	const isaOffset = 0
+	if data, ok := m.objcData(class); ok {
+		c.Name = m.objcName(data, left)
+		c.Methods = m.objcMethods(data, left)
+	}
 	if meta, ok := m.pointerTo(class + isaOffset); ok && meta != class {
-		_, c.ClassMethods = m.readObjCData(meta+dataOffset, swiftBits, left)
+		if data, ok := m.objcData(meta); ok {
+			m.objcName(data, left) // the same name, which counts again against what may be kept
+			c.ClassMethods = m.objcMethods(data, left)
+		}
 	}
 	return c
 }
 
-// readObjCData reads a class_ro_t.
-func (m *Image) readObjCData(slot, bits uint64, left *objcBudget) (name string, methods []ObjCMethod) {
+// objcData follows a class to its class_ro_t.
+func (m *Image) objcData(class uint64) (uint64, bool) {
 	const (
-		nameOffset    = 24
-		methodsOffset = 32
+		dataOffset = 32
+		swiftBits  = 7 // of the pointer
 	)
-	p, ok := m.Pointer(slot)
+	p, ok := m.Pointer(class + dataOffset)
 	if !ok || p.Import != "" {
-		return "", nil
+		return 0, false
 	}
-	data := p.Target &^ bits
+	return p.Target &^ swiftBits, true
+}
+
+// objcName reads the name in a class_ro_t; "" if there is none.
+func (m *Image) objcName(data uint64, left *objcBudget) (name string) {
+	const nameOffset = 24
 	if at, ok := m.pointerTo(data + nameOffset); ok {
 		name, _ = m.selector(at, left)
 	}
+	return name
+}
+
+// objcMethods reads the methods of a class_ro_t.
+func (m *Image) objcMethods(data uint64, left *objcBudget) []ObjCMethod {
+	const methodsOffset = 32
 	if at, ok := m.pointerTo(data + methodsOffset); ok {
-		methods = m.readObjCMethods(at, left)
+		return m.readObjCMethods(at, left)
 	}
-	return name, methods
+	return nil
 }
 
 func (m *Image) readObjCCategory(cat uint64, left *objcBudget) (c ObjCClass) {
@@ -176,10 +189,8 @@ func (m *Image) readObjCCategory(cat uint64, left *objcBudget) (c ObjCClass) {
 		if name, ok := cutClassSymbol(p.Import); ok {
 			c.Name = name
 		} else if p.Import == "" {
-			if data, ok := m.Pointer(p.Target + 32); ok && data.Import == "" {
-				if at, ok := m.pointerTo(data.Target&^7 + 24); ok {
-					c.Name, _ = m.selector(at, left)
-				}
+			if data, ok := m.objcData(p.Target); ok {
+				c.Name = m.objcName(data, left)
 			}
 		}
 	}

@@ -11,10 +11,10 @@ import (
 // implementation one comes to depends on the object; where the selector is known, the implementations of that selector
 // are what it may come to.
 
-const (
-	nameMsgSend   = "_objc_msgSend"
-	prefixMsgSend = "_objc_msgSend$"
-)
+const nameMsgSend = "_objc_msgSend"
+
+// PrefixMsgSend begins the names that code and linkers give to the sending of one message; the selector follows.
+const PrefixMsgSend = nameMsgSend + "$"
 
 // Receiver is the Index of the parameter that stands for the object a message is sent to: nothing is known of it but that
 // it has the method.
@@ -33,7 +33,7 @@ func (c *context) message(s *state, symbol string) string {
 		return symbol
 	}
 	if sel, ok := c.selector(s.regs[c.isa.Args[1]].v); ok {
-		return prefixMsgSend + sel
+		return PrefixMsgSend + sel
 	}
 	return symbol
 }
@@ -61,7 +61,7 @@ func (c *context) sent(s *state, in *op.Inst, symbol string, tail bool) {
 			continue
 		}
 		t := s.clone()
-		if strings.HasPrefix(name, prefixMsgSend) {
+		if strings.HasPrefix(name, PrefixMsgSend) {
 			self := atom{kind: KindParam, bits: 64, index: Receiver, def: in.Addr, how: "message"}
 			t.regs[c.isa.Args[0]] = cell{v: single(self)}
 		}

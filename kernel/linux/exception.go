@@ -50,7 +50,8 @@ func (p *Process) deliver(s *Stopped) {
 			signal = due
 		}
 	}
-	if r.Chained == 0 {
+	// A process that ends while somebody handles its exception, because the handler itself calls exit, has not crashed.
+	if r.Chained == 0 && !p.ending() {
 		p.crash(t, s, x, signal)
 	}
 	t.registers.mu.Lock()
@@ -65,7 +66,7 @@ func (p *Process) crash(t *thread, s *Stopped, x exception.Exception, signal exc
 	if !p.dying.CompareAndSwap(false, true) {
 		return
 	}
-	if exception.Raise(t.object, exception.Crash(signal, x)) != exception.Unhandled {
+	if exception.Raise(t.object, exception.Crash(signal, x)) != exception.Unhandled || p.ending() {
 		return
 	}
 	if p.kernel.config.Crashed == nil && !p.mourned() {

@@ -4,6 +4,7 @@
 #include <mach/clock.h>
 #include <mach/semaphore.h>
 #include <pthread.h>
+#include <unistd.h>
 
 struct request {
 	mach_msg_header_t header;
@@ -108,6 +109,7 @@ main(void)
 	for (int i = 0; i < 4; i++)
 		pthread_join(clients[i], NULL);
 	TRUE_(served == 800);
+	usleep(100000); /* the server has answered, but need not be back at the port yet */
 	OK(mach_port_mod_refs(mach_task_self(), port, MACH_PORT_RIGHT_RECEIVE, -1));
 	pthread_join(server, NULL);
 

@@ -8,9 +8,6 @@ import (
 
 // Bind opcodes (mach-o/loader.h).
 const (
-	bindOpcodeMask = 0xf0
-	bindImmMask    = 0x0f
-
 	bindDone             = 0x00
 	bindSetOrdinalImm    = 0x10
 	bindSetOrdinalULEB   = 0x20
@@ -89,7 +86,8 @@ func (m *Image) bound() []boundSlot {
 	t := &m.binds
 	t.once.Do(func() {
 		for _, src := range [...]nameSource{inBind, inLazyBind, inWeakBind} {
-			r := bindReader{m: m, src: src, b: m.bindStream(src), slots: t.slots}
+			ops := m.opcodes("bind", m.bindOffset(src), m.bindStream(src))
+			r := bindReader{opcodes: ops, src: src, slots: t.slots}
 			r.run()
 			t.slots = r.slots
 		}
@@ -114,42 +112,25 @@ func (m *Image) maxSlots() int { return min(len(m.data)/8+1, 1<<20) }
 
 // bindReader interprets one stream of bind opcodes.
 type bindReader struct {
-	m     *Image
+	opcodes
 	src   nameSource
-	b     []byte
-	pos   int
 	slots []boundSlot
 
 	seg      *Segment
-	off      uint64 // in seg; wraps around as dyld's does
+	offset   uint64 // in seg; wraps around as dyld's does
 	cur      boundSlot
 	typ      byte
 	threaded bool
 	table    []boundSlot // of threaded binds
 }
 
-// fail notes a problem at the current opcode and ends the stream.
-func (r *bindReader) fail(at int, format string, args ...any) {
-	r.m.problem(r.m.bindOffset(r.src)+uint64(at), format, args...)
-	r.pos = len(r.b)
-}
-
-func (r *bindReader) uleb(at int) uint64 {
-	v, n := uleb(r.b[r.pos:])
-	if n == 0 {
-		r.fail(at, "bind opcode %#x with a number that is cut short or too large", r.b[at])
-		return 0
-	}
-	r.pos += n
-	return v
-}
-
 func (r *bindReader) run() {
 	r.typ = bindTypePointer
-	for r.pos < len(r.b) {
-		at := r.pos
-		op, imm := r.b[at]&bindOpcodeMask, r.b[at]&bindImmMask
-		r.pos++
+	for {
+		op, imm, ok := r.next()
+		if !ok {
+			return
+		}
 		switch op {
 		case bindDone:
 			if r.src != inLazyBind { // where it ends each of the entries
@@ -158,81 +139,70 @@ func (r *bindReader) run() {
 		case bindSetOrdinalImm:
 			r.cur.ordinal = int16(imm)
 		case bindSetOrdinalULEB:
-			r.cur.ordinal = int16(min(r.uleb(at), 1<<15-1))
+			r.cur.ordinal = int16(min(r.uleb(), 1<<15-1))
 		case bindSetOrdinalSpec:
 			r.cur.ordinal = 0
 			if imm != 0 {
 				r.cur.ordinal = int16(int8(imm | 0xf0))
 			}
 		case bindSetSymbol:
-			name := cstring(r.b, uint64(r.pos))
-			if name == nil {
-				r.fail(at, "bind opcode with a name that has no end")
-				return
-			}
-			r.cur.name = nameRef{uint32(r.pos), r.src}
+			r.cur.name = nameRef{r.name(), r.src}
 			r.cur.flags = 0
 			if imm&bindFlagWeakImport != 0 {
 				r.cur.flags = slotWeakImport
 			}
-			r.pos += len(name) + 1
 		case bindSetType:
 			r.typ = imm
 		case bindSetAddend:
-			v, n := sleb(r.b[r.pos:])
-			if n == 0 {
-				r.fail(at, "bind opcode %#x with a number that is cut short or too large", r.b[at])
-				return
-			}
-			r.cur.addend, r.pos = v, r.pos+n
+			r.cur.addend = r.sleb()
 		case bindSetSegment:
-			if int(imm) >= len(r.m.Segments) {
-				r.fail(at, "bind opcode for segment %d of %d", imm, len(r.m.Segments))
-				return
+			if r.seg = r.segment(imm); r.seg != nil {
+				r.offset = r.uleb()
 			}
-			r.seg = &r.m.Segments[imm]
-			r.off = r.uleb(at)
 		case bindAddAddr:
-			r.off += r.uleb(at)
+			r.offset += r.uleb()
 		case bindDo:
-			r.do(at, 1, 0)
+			r.do(1, 0)
 		case bindDoAddAddr:
-			r.do(at, 1, r.uleb(at))
+			r.do(1, r.uleb())
 		case bindDoAddAddrScaled:
-			r.do(at, 1, uint64(imm)*8)
+			r.do(1, uint64(imm)*8)
 		case bindDoTimesSkipping:
-			n := r.uleb(at)
-			r.do(at, n, r.uleb(at))
+			n := r.uleb()
+			r.do(n, r.uleb())
 		case bindThreaded:
-			r.thread(at, imm)
+			r.thread(imm)
 		default:
-			r.fail(at, "bind opcode %#x is not known", r.b[at])
+			r.unknown()
 		}
 	}
 }
 
-// do binds n slots, each skip bytes after the end of the one before.
-func (r *bindReader) do(at int, n, skip uint64) {
+// do binds n slots, each skip bytes after the end of the one before; none where a number was missing.
+func (r *bindReader) do(n, skip uint64) {
+	if r.bad {
+		return
+	}
 	if r.threaded {
 		if len(r.table) >= threadedMaxTableSize {
-			r.fail(at, "threaded binds with more than %d imports", threadedMaxTableSize)
+			r.fail("threaded binds with more than %d imports", threadedMaxTableSize)
 			return
 		}
 		r.table = append(r.table, r.cur)
 		return
 	}
 	for range n {
-		if r.seg == nil || r.seg.Size < 8 || r.off > r.seg.Size-8 {
-			r.fail(at, "bind of a slot outside of its segment")
+		if r.seg == nil || r.seg.Size < 8 || r.offset > r.seg.Size-8 {
+			r.fail("bind of a slot outside of its segment")
 			return
 		}
 		if len(r.slots) >= r.m.maxSlots() {
-			r.fail(at, "more binds than any linker makes")
+			r.fail("more binds than any linker makes")
 			return
 		}
 		if r.typ == bindTypePointer {
 			s := r.cur
-			s.addr = r.seg.Addr + r.off
+			s.addr = r.seg.Addr + r.offset
 			switch r.src {
 			case inLazyBind:
 				s.flags |= slotLazy
@@ -242,37 +212,37 @@ func (r *bindReader) do(at int, n, skip uint64) {
 			}
 			r.slots = append(r.slots, s)
 		}
-		r.off += 8 + skip
+		r.offset += 8 + skip
 	}
 }
 
 // thread interprets the opcodes of the first arm64e systems: a table of imports, then chains of slots that hold
 // indices into it or rebased addresses.
-func (r *bindReader) thread(at int, sub byte) {
+func (r *bindReader) thread(sub byte) {
 	switch sub {
 	case bindThreadedTable:
-		r.uleb(at) // its size; the table grows as its entries come
+		r.uleb() // its size; the table grows as its entries come
 		r.threaded, r.table = true, nil
 	case bindThreadedApply:
 		if r.seg == nil {
-			r.fail(at, "threaded binds without a segment")
+			r.fail("threaded binds without a segment")
 			return
 		}
 		data := r.m.rest(r.seg.Addr)
-		for off := r.off; ; {
+		for off := r.offset; ; {
 			if uint64(len(data)) < 8 || off > uint64(len(data))-8 {
-				r.fail(at, "threaded bind outside of its segment")
+				r.fail("threaded bind outside of its segment")
 				return
 			}
 			if len(r.slots) >= r.m.maxSlots() {
-				r.fail(at, "more binds than any linker makes")
+				r.fail("more binds than any linker makes")
 				return
 			}
 			f := decodePointer(ptrARM64E, binary.LittleEndian.Uint64(data[off:]), r.m.base)
 			s := boundSlot{addend: int64(f.target), flags: slotRebase}
 			if f.bind {
 				if uint64(f.ordinal) >= uint64(len(r.table)) {
-					r.fail(at, "threaded bind of import %d of %d", f.ordinal, len(r.table))
+					r.fail("threaded bind of import %d of %d", f.ordinal, len(r.table))
 					return
 				}
 				s = r.table[f.ordinal]
@@ -288,7 +258,7 @@ func (r *bindReader) thread(at int, sub byte) {
 			off += f.next
 		}
 	default:
-		r.fail(at, "threaded bind opcode %d is not known", sub)
+		r.fail("threaded bind opcode %d is not known", sub)
 	}
 }
 

@@ -341,6 +341,7 @@ func TestBindOpcodesDamaged(t *testing.T) {
 		{"segment 9", append(name, bindSetSegment|9, 0, bindDo), "segment 9 of 3"},
 		{"name without end", []byte{bindSetSymbol, 'a', 'b'}, "no end"},
 		{"number without end", []byte{bindSetOrdinalULEB, 0x80, 0x80}, "cut short"},
+		{"no number", []byte{bindSetOrdinalULEB}, "cut short"},
 		{"unknown", []byte{0xe0}, "not known"},
 		{"threaded import", []byte{bindThreaded, 0, bindSetSegment | 1, 0, bindThreaded | 1}, "import 0 of 0"},
 	}

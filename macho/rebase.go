@@ -4,9 +4,6 @@ import "sync"
 
 // Rebase opcodes (mach-o/loader.h).
 const (
-	rebaseOpcodeMask = 0xf0
-	rebaseImmMask    = 0x0f
-
 	rebaseDone                   = 0x00
 	rebaseSetType                = 0x10
 	rebaseSetSegment             = 0x20
@@ -33,7 +30,8 @@ func (m *Image) rebased(addr uint64) bool {
 	t.once.Do(func() {
 		if b := m.linkedit(m.cmds.rebase, "rebase opcodes"); b != nil {
 			t.slots = make([][]uint64, len(m.Segments))
-			(&rebaseReader{m: m, b: b, left: len(m.data)/int(rebaseSlot) + 1, table: t}).run()
+			ops := m.opcodes("rebase", uint64(m.cmds.rebase.off), b)
+			(&rebaseReader{opcodes: ops, left: len(m.data)/int(rebaseSlot) + 1, table: t}).run()
 		}
 	})
 	for i, bits := range t.slots {
@@ -47,91 +45,72 @@ func (m *Image) rebased(addr uint64) bool {
 
 // rebaseReader interprets rebase opcodes.
 type rebaseReader struct {
-	m     *Image
-	b     []byte
-	pos   int
-	seg   int // index; -1: none yet
-	off   uint64
-	typ   byte
-	left  int // slots that there can be
-	table *rebaseTable
-}
-
-func (r *rebaseReader) fail(at int, format string, args ...any) {
-	r.m.problem(uint64(r.m.cmds.rebase.off)+uint64(at), format, args...)
-	r.pos = len(r.b)
-}
-
-func (r *rebaseReader) uleb(at int) uint64 {
-	if r.pos >= len(r.b) {
-		return 0
-	}
-	v, n := uleb(r.b[r.pos:])
-	if n == 0 {
-		r.fail(at, "rebase opcode %#x with a number that is cut short or too large", r.b[at])
-		return 0
-	}
-	r.pos += n
-	return v
+	opcodes
+	seg    *Segment
+	bits   *[]uint64 // of seg, in the table
+	offset uint64    // in seg; wraps around as dyld's does
+	typ    byte
+	left   int // slots that there can be
+	table  *rebaseTable
 }
 
 func (r *rebaseReader) run() {
-	r.seg = -1
-	for r.pos < len(r.b) {
-		at := r.pos
-		op, imm := r.b[at]&rebaseOpcodeMask, r.b[at]&rebaseImmMask
-		r.pos++
+	for {
+		op, imm, ok := r.next()
+		if !ok {
+			return
+		}
 		switch op {
 		case rebaseDone:
 			return
 		case rebaseSetType:
 			r.typ = imm
 		case rebaseSetSegment:
-			if int(imm) >= len(r.m.Segments) {
-				r.fail(at, "rebase opcode for segment %d of %d", imm, len(r.m.Segments))
-				return
+			if r.seg = r.segment(imm); r.seg != nil {
+				r.bits, r.offset = &r.table.slots[imm], r.uleb()
 			}
-			r.seg, r.off = int(imm), r.uleb(at)
 		case rebaseAddAddr:
-			r.off += r.uleb(at)
+			r.offset += r.uleb()
 		case rebaseAddAddrScaled:
-			r.off += uint64(imm) * rebaseSlot
+			r.offset += uint64(imm) * rebaseSlot
 		case rebaseDoImmTimes:
-			r.do(at, uint64(imm), 0)
+			r.do(uint64(imm), 0)
 		case rebaseDoTimes:
-			r.do(at, r.uleb(at), 0)
+			r.do(r.uleb(), 0)
 		case rebaseDoAddAddr:
-			r.do(at, 1, r.uleb(at))
+			r.do(1, r.uleb())
 		case rebaseDoTimesSkipping:
-			n := r.uleb(at)
-			r.do(at, n, r.uleb(at))
+			n := r.uleb()
+			r.do(n, r.uleb())
 		default:
-			r.fail(at, "rebase opcode %#x is not known", r.b[at])
+			r.unknown()
 		}
 	}
 }
 
-// do rebases n slots, each skip bytes after the end of the one before.
-func (r *rebaseReader) do(at int, n, skip uint64) {
+// do rebases n slots, each skip bytes after the end of the one before; none where a number was missing.
+func (r *rebaseReader) do(n, skip uint64) {
+	if r.bad {
+		return
+	}
 	for range n {
-		if r.seg < 0 || r.m.Segments[r.seg].Size < rebaseSlot || r.off > r.m.Segments[r.seg].Size-rebaseSlot {
-			r.fail(at, "rebase of a slot outside of its segment")
+		if r.seg == nil || r.seg.Size < rebaseSlot || r.offset > r.seg.Size-rebaseSlot {
+			r.fail("rebase of a slot outside of its segment")
 			return
 		}
 		if r.left--; r.left < 0 {
-			r.fail(at, "more rebases than the image has room for")
+			r.fail("more rebases than the image has room for")
 			return
 		}
-		s := &r.m.Segments[r.seg]
-		if slot := r.off / rebaseSlot; r.typ == rebaseTypePointer && r.off%rebaseSlot == 0 && r.off < s.FileSize {
-			bits := &r.table.slots[r.seg]
-			if *bits == nil {
-				*bits = make([]uint64, min(s.FileSize, uint64(len(r.m.data)))/rebaseSlot/64+1)
+		s := r.seg
+		if slot := r.offset / rebaseSlot; r.typ == rebaseTypePointer && r.offset%rebaseSlot == 0 && r.offset < s.FileSize {
+			if *r.bits == nil {
+				*r.bits = make([]uint64, min(s.FileSize, uint64(len(r.m.data)))/rebaseSlot/64+1)
 			}
-			if slot/64 < uint64(len(*bits)) {
-				(*bits)[slot/64] |= 1 << (slot % 64)
+			if slot/64 < uint64(len(*r.bits)) {
+				(*r.bits)[slot/64] |= 1 << (slot % 64)
 			}
 		}
-		r.off += rebaseSlot + skip
+		r.offset += rebaseSlot + skip
 	}
 }

@@ -75,8 +75,8 @@ type Kernel struct {
 	*object.Machine
 	config  Config
 	log     *slog.Logger
-	noSpin  bool
 	hot     atomic.Int64  // lanes that sleep on a futex
+	looking atomic.Int64  // workers that look at a lane without sleeping
 	version atomic.Uint32 // of the process in the last audit token
 	pages   sync.Map      // of bulk memory: first byte to *bulk
 	ready   ready
@@ -107,7 +107,7 @@ type fork struct {
 
 // New makes a kernel that nobody has joined.
 func New(c Config) *Kernel {
-	k := &Kernel{config: c, log: c.Log, noSpin: runtime.NumCPU() < 2, processes: map[int]*Process{},
+	k := &Kernel{config: c, log: c.Log, processes: map[int]*Process{},
 		forks: map[trap.Token]*fork{}, successors: map[int]*successor{}, conns: map[net.Conn]struct{}{},
 		greetings: map[int]int{}, fileMost: openFiles() / 4, maxProcesses: int(min(maxProcesses, openFiles()/5))}
 	if k.log == nil {

@@ -37,7 +37,7 @@ type lane struct {
 	wideIn  int      // how much of the shared memory has been in use
 	wideOut int
 	bulk    bulkBox
-	spin    spinner
+	looks   trap.Patience
 }
 
 // request is a private copy of what the task asks for.
@@ -75,36 +75,3 @@ func (l *lane) answer(kind uint32) {
 		trap.FutexWake(&c.Done)
 	}
 }
-
-// spinner decides how long a lane looks for the next request before it sleeps. It pays only while a processor is idle and
-// requests do come at once; both are learned from what happened.
-type spinner struct {
-	limit int // rounds
-}
-
-const (
-	spinMost  = 2000
-	spinLeast = 50
-)
-
-// wait looks for a request for a while; true if there is one.
-func (s *spinner) wait(k *Kernel, posted *uint32, seen uint32) bool {
-	if atomic.LoadUint32(posted) != seen {
-		return true
-	}
-	if k.noSpin {
-		return false
-	}
-	for i := range max(s.limit, spinLeast) {
-		if atomic.LoadUint32(posted) != seen {
-			s.limit = min(spinMost, s.limit+i/2+spinLeast)
-			return true
-		}
-		pause()
-	}
-	s.limit = max(spinLeast, s.limit-s.limit/8)
-	return false
-}
-
-//go:noinline
-func pause() {}

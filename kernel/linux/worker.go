@@ -30,6 +30,10 @@ const hotTime = 4 * time.Millisecond
 
 var hotMax = int64(4 + 4*runtime.NumCPU())
 
+// maxLooking is how many workers may look at lanes without sleeping. The tasks at both ends of a conversation need
+// processors, too.
+var maxLooking = int64(max(1, runtime.NumCPU()/2))
+
 // ready is the lanes whose calls can be finished. Whoever makes one ready often holds locks, and so leaves it to the
 // workers that are at work.
 type ready struct {
@@ -144,7 +148,7 @@ func (p *parker) Unpark() { p.wake <- struct{}{} }
 func (l *lane) await() bool {
 	c, k := l.c, l.process.kernel
 	atomic.StoreUint32(&c.KernelState, trap.KernelAwake)
-	if l.spin.wait(k, &c.Posted, l.seen) {
+	if l.look() {
 		return l.live()
 	}
 	if k.hot.Add(1) <= hotMax {
@@ -172,6 +176,16 @@ func (l *lane) await() bool {
 		return l.live()
 	}
 	return false
+}
+
+// look waits for the next request without sleeping, if that is likely to be worth it. Few workers may do so at once.
+func (l *lane) look() bool {
+	k := l.process.kernel
+	defer k.looking.Add(-1)
+	if k.looking.Add(1) > maxLooking {
+		return atomic.LoadUint32(&l.c.Posted) != l.seen
+	}
+	return l.looks.Look(&l.c.Posted, l.seen)
 }
 
 // live says that the lane's thread goes on; otherwise the lane is gone.

@@ -10,11 +10,6 @@
 
 #define PT_HIDDEN __attribute__((visibility("hidden")))
 
-/* How often a thread looks for the answer to a call before it sleeps. Only looked at if there is another processor. */
-#ifndef PT_SPIN
-#define PT_SPIN 0
-#endif
-
 /* A thread that has, or wants, a lane. It lies in thread-local memory. */
 struct pt_thread {
 	struct pt_lane *lane;
@@ -28,6 +23,8 @@ struct pt_thread {
 	volatile uint32_t stops; /* counts signals that are the kernel's own */
 	struct pt_thread *inner; /* for calls of a signal handler in the middle of a call */
 	uint32_t used;		 /* bytes at PT_IN that are taken */
+	uint32_t skip;		 /* waits that sleep at once: look in lane.c */
+	uint32_t price;		 /* how many did after the processor was away the last time */
 };
 
 /* The connection to the kernel. */

@@ -21,6 +21,7 @@ type Thread struct {
 	index uint32
 	mem   *trap.Memory
 	c     *trap.Control
+	looks trap.Patience
 
 	self   mach.Name // of the task
 	reply  mach.Name // reply port, made when first needed
@@ -78,6 +79,9 @@ func (th *Thread) post() error {
 // wait sleeps until the kernel has answered.
 func (th *Thread) wait(done uint32) error {
 	c := th.c
+	if th.looks.Look(&c.Done, done) {
+		return nil
+	}
 	for atomic.LoadUint32(&c.Done) == done {
 		atomic.StoreUint32(&c.TaskWaits, 1)
 		if atomic.LoadUint32(&c.Done) == done {

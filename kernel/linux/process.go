@@ -44,8 +44,7 @@ type Process struct {
 	faults [trap.AreaRecords]atomic.Bool // records of faults that are being delivered
 	deaf   atomic.Int64                  // when a thread last did not stop, by monotonic
 
-	dying    atomic.Bool   // it violated a restriction, or crashed
-	finished chan struct{} // closed when the process has hung up or ended
+	dying atomic.Bool // it violated a restriction, or crashed
 
 	wide atomic.Int64 // bytes of lanes that are in use, beyond what each may keep
 
@@ -166,7 +165,7 @@ func (k *Kernel) admit(s trap.Socket, hello *trap.Packet) (*Process, unix.Errno,
 	}
 	p := &Process{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid), Started: time.Now(), kernel: k, socket: s,
 		flags: hello.B, pidfd: pidfd, lanes: map[uint32]*lane{},
-		threads: map[int]*thread{}, finished: make(chan struct{})}
+		threads: map[int]*thread{}}
 	p.start = startOf(p.PID)
 	var left *object.Inheritance
 	abandon := func(errno unix.Errno, err error) (*Process, unix.Errno, error) {
@@ -325,10 +324,6 @@ func (p *Process) watch() {
 	if err != nil {
 		return
 	}
-	go func() {
-		<-p.finished
-		p.pidfd.SetReadDeadline(time.Unix(1, 0))
-	}()
 	raw.Read(func(fd uintptr) bool {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, _ := unix.Poll(poll, 0)
@@ -563,7 +558,7 @@ func (p *Process) end() {
 		p.errand.Kill()
 	}
 	p.mu.Unlock()
-	close(p.finished)
+	p.pidfd.SetReadDeadline(time.Unix(1, 0)) // ends watch
 	p.stops.abandon()
 	k.succeed(p)
 	p.Task.Terminate()

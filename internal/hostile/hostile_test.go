@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,15 +43,17 @@ func mutants(t *testing.T) int {
 
 // victim is the file that mutants are written to. It stays where the test dies, so that it can be looked at.
 type victim struct {
-	path       string
-	runs       int
-	unread     int
-	mostMemory uint64
+	path     string
+	garbage  uint64 // bytes that may be allocated for one file in all, beside 64 times its size
+	runs     int
+	unread   int
+	most     uint64 // bytes allocated for one
+	mostHeld uint64 // bytes of the heap in use at one time
 }
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	return &victim{path: filepath.Join(t.TempDir(), "mutant")}
+	return &victim{path: filepath.Join(t.TempDir(), "mutant"), garbage: 128 << 20}
 }
 
 // examine reads a file with check and with entitlements, and holds what they say against what they promise: nothing
@@ -64,6 +67,7 @@ func (v *victim) examine(t *testing.T, what string, data []byte) *finding.Report
 	defer hang.Stop()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	held := watchHeap()
 	r, err := check.Run(t.Context(), []string{v.path}, check.Options{})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -72,11 +76,15 @@ func (v *victim) examine(t *testing.T, what string, data []byte) *finding.Report
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
+	peak := held()
 	runtime.ReadMemStats(&after)
 	spent := after.TotalAlloc - before.TotalAlloc
-	v.mostMemory = max(v.mostMemory, spent)
-	if limit := 64*uint64(len(data)) + 128<<20; spent > limit {
+	v.most, v.mostHeld = max(v.most, spent), max(v.mostHeld, peak)
+	if limit := 64*uint64(len(data)) + v.garbage; spent > limit {
 		t.Errorf("%s: allocates %d bytes, more than %d", what, spent, limit)
+	}
+	if limit := 64*uint64(len(data)) + 128<<20; peak > limit {
+		t.Errorf("%s: holds %d bytes, more than %d", what, peak, limit)
 	}
 	for _, u := range slices.Concat(r.Unread, e.Unread) {
 		inside := u.Offset <= int64(len(data)) || strings.Contains(u.Reason, "beyond the end")
@@ -101,8 +109,31 @@ func (v *victim) examine(t *testing.T, what string, data []byte) *finding.Report
 }
 
 func (v *victim) tell(t *testing.T) {
-	t.Logf("%d files, of %d something could not be read; at most %d KiB allocated for one", v.runs, v.unread,
-		v.mostMemory>>10)
+	t.Logf("%d files, of %d something could not be read; at most %d KiB allocated for one, %d KiB at one time", v.runs,
+		v.unread, v.most>>10, v.mostHeld>>10)
+}
+
+// watchHeap looks every few milliseconds at how much of the heap is in use, garbage that was not collected yet
+// included, until it is asked for the most.
+func watchHeap() (most func() uint64) {
+	stop, out := make(chan struct{}), make(chan uint64)
+	go func() {
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		peak := uint64(0)
+		for {
+			metrics.Read(sample)
+			peak = max(peak, sample[0].Value.Uint64())
+			select {
+			case <-tick.C:
+			case <-stop:
+				out <- peak
+				return
+			}
+		}
+	}()
+	return func() uint64 { close(stop); return <-out }
 }
 
 func names(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }

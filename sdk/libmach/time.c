@@ -54,6 +54,12 @@ mach_timebase_info(mach_timebase_info_t info)
 }
 
 kern_return_t
+mach_timebase_info_trap(mach_timebase_info_t info)
+{
+	return mach_timebase_info(info);
+}
+
+kern_return_t
 mach_wait_until(uint64_t deadline)
 {
 	struct timespec t = { (time_t)(deadline / NSEC_PER_SEC), (long)(deadline % NSEC_PER_SEC) };

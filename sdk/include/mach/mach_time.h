@@ -16,6 +16,7 @@ typedef struct mach_timebase_info *mach_timebase_info_t;
 typedef struct mach_timebase_info mach_timebase_info_data_t;
 
 extern kern_return_t mach_timebase_info(mach_timebase_info_t info);
+extern kern_return_t mach_timebase_info_trap(mach_timebase_info_t info);
 extern kern_return_t mach_wait_until(uint64_t deadline);
 extern uint64_t mach_absolute_time(void);
 extern uint64_t mach_approximate_time(void);

@@ -45,7 +45,7 @@ func (c *Connection) Send(ctx context.Context, d *Dictionary) error {
 	if err != nil {
 		return err
 	}
-	th.out = m.bytes
+	th.out = m.room
 	if err := c.lock(ctx); err != nil {
 		c.p.discard(m)
 		return err
@@ -137,7 +137,7 @@ func (c *Connection) Call(ctx context.Context, d *Dictionary) (*Dictionary, erro
 	if err != nil {
 		return nil, err
 	}
-	th.out = m.bytes
+	th.out = m.room
 	if err := c.Barrier(ctx); err != nil { // what was sent before comes first
 		c.p.discard(m)
 		return nil, err
@@ -232,7 +232,7 @@ func (c *Connection) CallAsync(ctx context.Context, d *Dictionary, then func(*Di
 	if err != nil {
 		return fail(err)
 	}
-	th.out = m.bytes
+	th.out = m.room
 	if err := c.lock(ctx); err != nil {
 		c.p.discard(m)
 		return fail(err)

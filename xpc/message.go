@@ -27,6 +27,7 @@ type outgoing struct {
 	moved []*right    // rights that go with it
 	made  []mach.Name // rights that were made for it
 	keep  []Value     // must not be collected before it is sent
+	room  []byte      // what it was encoded into, for the next message
 
 	stored []extent  // memory out of line
 	once   mach.Name // of an answer: the right it goes to
@@ -44,7 +45,7 @@ func (p *Process) build(buf []byte, d *Dictionary, id int32) (*outgoing, error) 
 	if err := e.graph(magicMach, d); err != nil {
 		return nil, err
 	}
-	m := &outgoing{keep: e.beside}
+	m := &outgoing{keep: e.beside, room: e.b}
 	graph := e.b[room:]
 	large := len(e.b)+len(e.beside)*mach.OOLDescriptorSize >= outOfLineFrom
 	if len(e.beside) == 0 && !large {
@@ -69,6 +70,9 @@ func (p *Process) build(buf []byte, d *Dictionary, id int32) (*outgoing, error) 
 		d, err := p.outOfLine(m, graph)
 		if err != nil {
 			return nil, err
+		}
+		if _, lends := p.task.(Lender); !lends {
+			m.room = nil
 		}
 		b = appendDescriptor(b, d)
 		graph = nil

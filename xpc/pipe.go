@@ -26,7 +26,7 @@ func (p *Process) Pipe(ctx context.Context, port mach.Name, routine int32, d *Di
 	if err != nil {
 		return nil, err
 	}
-	th.out = m.bytes
+	th.out = m.room
 	m.address(port, mach.CopySend, reply)
 	w := th.watch(ctx)
 	in, kr := exchange(th, m, reply)

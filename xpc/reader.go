@@ -67,7 +67,7 @@ func (c *Connection) run(l *link) {
 		m, more := c.handle(l, in)
 		if m != nil {
 			if answer = m.atEnd(th.out); answer != nil {
-				th.out = answer.bytes
+				th.out = answer.room
 			}
 			m.handled()
 		}

@@ -18,6 +18,9 @@ type Task interface {
 	Load(address uint64, size int) ([]byte, error)
 }
 
+// Lender is what a Task implements that has no use for what Store was given once it has been sent, or loaded again.
+type Lender interface{ LendsMemory() }
+
 // Call is one mach_msg2 call: a message to send, a port to receive from, or both in this order.
 type Call struct {
 	Options mach.Option

@@ -226,7 +226,7 @@ func (i incoming) Load(address uint64, size int) ([]byte, error) {
 		if e.Offset == trap.Bulk {
 			return i.th.take(n)
 		}
-		return append([]byte(nil), i.th.mem.Out()[e.Offset:e.Offset+e.Size]...), nil
+		return clone(i.th.mem.Out()[e.Offset : e.Offset+e.Size]), nil
 	}
 	return nil, fmt.Errorf("no memory came for %#x", address)
 }

@@ -59,6 +59,9 @@ func (t *Task) NewThread() (xpc.Thread, error) {
 	return &thread{t: t, th: th}, nil
 }
 
+// LendsMemory implements xpc.Lender: what is sent is copied into the lane, or into a file.
+func (t *Task) LendsMemory() {}
+
 // thread implements xpc.Thread over a thread of package task.
 type thread struct {
 	t     *Task

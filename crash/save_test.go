@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,41 @@ func TestExceptionsReadBack(t *testing.T) {
 		if g.code != code || known && len(g.doubts) != 0 || g.payload == nil || *g.payload != payload {
 			t.Errorf("%s (%s): read back as %s, payload %v, doubts %q", code, violationName(code), g.code, g.payload, g.doubts)
 		}
+	}
+}
+
+// TestGuardExceptionAsPublic compares what is composed with what ReportCrash of macOS 26 wrote into a public report. The
+// first code is not the guard code but the signal, the exception and the low 20 bits of the target; the whole guard code is
+// that of the termination.
+func TestGuardExceptionAsPublic(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "dota2-gameplay-34029.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		if label, text, ok := strings.Cut(line, ":"); ok && said[label] == "" {
+			said[label] = strings.TrimRight(strings.TrimLeft(text, " "), "\n")
+		}
+	}
+	code, payload := uint64(0x2000000300000000), uint64(0x8001430200000003)
+	x, r := GuardException(rules.Code(code), payload)
+	for label, got := range map[string]string{
+		"Exception Type":     x.Type,
+		"Exception Subtype":  x.Subtype,
+		"Exception Message":  strings.TrimLeft(x.Message, " "),
+		"Exception Codes":    x.Codes,
+		"Termination Reason": fmt.Sprintf("Namespace %s, Code %d, ", r.Namespace, r.Code),
+	} {
+		if got != said[label] {
+			t.Errorf("%s: %q, want %q", label, got, said[label])
+		}
+	}
+	if len(x.RawCodes) != 2 || x.RawCodes[0] != 0x9c00000 || uint64(x.RawCodes[1]) != payload {
+		t.Errorf("raw codes %#x", x.RawCodes)
+	}
+	if x, _ = GuardException(0x200002006a427b83, 0); x.RawCodes[0] != 0x9c27b83 {
+		t.Errorf("raw codes %#x", x.RawCodes)
 	}
 }
 

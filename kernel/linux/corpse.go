@@ -15,13 +15,7 @@ func (p *Process) corpse(th *object.Thread, stops *Stops, reason exception.Reaso
 	if !p.mourned() {
 		return false
 	}
-	p.mu.Lock()
-	for _, s := range stops.Threads {
-		if t := p.threads[s.TID]; t != nil {
-			t.registers.stand(s, true) // for good: the end of the thread must not stop it once more
-		}
-	}
-	p.mu.Unlock()
+	p.freeze(stops)
 	defer p.kernel.asleep()()
 	right, kr := p.Task.Corpse()
 	if kr != 0 {
@@ -37,6 +31,16 @@ func (p *Process) corpse(th *object.Thread, stops *Stops, reason exception.Reaso
 	p.mu.Unlock()
 	return exception.NotifyCorpse(by, p.Task, th.ID(), th.Registers(), mach.ExcCrash, reason.Subcode()) ==
 		exception.Handled
+}
+
+// freeze takes down where threads of a process that is about to end stand. They do so for good: what asks for them from
+// now on must not stop them once more.
+func (p *Process) freeze(stops *Stops) {
+	for _, s := range stops.Threads {
+		if t, err := p.thread(s.TID); err == nil {
+			t.registers.stand(s, true)
+		}
+	}
 }
 
 // mourned says that somebody handles EXC_CORPSE_NOTIFY.

@@ -74,6 +74,27 @@ func (r *registers) stand(s *Stopped, fault bool) {
 	r.now.load(&s.Record)
 }
 
+// standing returns where a thread stands already; nil if it runs, or is in a call.
+func (p *Process) standing(tid int) *Stopped {
+	p.mu.Lock()
+	t := p.threads[tid]
+	p.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	r := t.registers
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at == nil {
+		return nil
+	}
+	s := &Stopped{TID: tid, Record: r.at.Record, process: p, index: r.at.index, stays: true}
+	if r.dirty {
+		r.now.store(&s.Record)
+	}
+	return s
+}
+
 // Continue implements [object.Runner].
 func (r *registers) Continue() {
 	r.mu.Lock()

@@ -36,9 +36,12 @@ func (p *Process) do(by *ipc.Thread, work func(doer) error) mach.KernReturn {
 		return vmError(work(l.upcall))
 	}
 	for _, tid := range p.tids() {
-		s, err := p.StopThread(tid)
-		if err != nil {
-			continue
+		s := p.standing(tid)
+		if s == nil {
+			var err error
+			if s, err = p.StopThread(tid); err != nil {
+				continue
+			}
 		}
 		defer s.Resume()
 		return vmError(work(s.Do))

@@ -29,6 +29,8 @@ type stops struct {
 	mu      sync.Mutex
 	waiting map[int]chan *Stopped // by thread id: who wants it stopped
 	closed  bool
+
+	doing sync.Mutex // held while a record is given to its thread, and until it is back if the thread does something
 }
 
 // Stopped is a thread that stands in a signal handler.
@@ -38,6 +40,7 @@ type Stopped struct {
 
 	process *Process
 	index   int
+	stays   bool // it stood before, for another reason: Resume does not let it go
 	once    sync.Once
 }
 
@@ -159,13 +162,19 @@ func (s *Stopped) set(state uint32) {
 }
 
 // Resume lets the thread go on where it was, with the registers in the record if Record.Changed says so.
-func (s *Stopped) Resume() { s.once.Do(func() { s.leave(trap.RecordResume) }) }
+func (s *Stopped) Resume() {
+	if !s.stays {
+		s.once.Do(func() { s.leave(trap.RecordResume) })
+	}
+}
 
 // Default lets the thread do what its signal does without a handler.
 func (s *Stopped) Default() { s.once.Do(func() { s.leave(trap.RecordDefault) }) }
 
 func (s *Stopped) leave(state uint32) {
 	p := s.process
+	p.stops.doing.Lock()
+	defer p.stops.doing.Unlock()
 	p.mapped.RLock()
 	defer p.mapped.RUnlock()
 	if p.area.B == nil {
@@ -183,12 +192,17 @@ func (s *Stopped) leave(state uint32) {
 // trap.CommandData of them. It returns what PT_UPCALL_... of trap.h say.
 func (s *Stopped) Do(what trap.Upcall, args [4]uint64, data []byte) (uint64, error) {
 	p := s.process
+	p.stops.doing.Lock()
+	defer p.stops.doing.Unlock()
 	p.mapped.RLock()
 	defer p.mapped.RUnlock()
 	if p.area.B == nil {
 		return 0, errNotStopped
 	}
 	r := &p.area.Area().Records[s.index]
+	if atomic.LoadUint32(&r.State) != trap.RecordStopped {
+		return 0, errNotStopped // it stood for somebody else, who has let it go
+	}
 	shared := p.area.Data(s.index)
 	if what == trap.UpcallWrite {
 		copy(shared, data)
@@ -218,7 +232,8 @@ type Stops struct {
 	process *Process
 }
 
-// Stop stops all threads of the process, or those given, as far as they can be stopped.
+// Stop stops all threads of the process, or those given, as far as they can be stopped. Those that stand already, because
+// they are suspended or somebody handles their exception, are among them.
 func (p *Process) Stop(tids ...int) *Stops {
 	s := &Stops{process: p}
 	if len(tids) == 0 {
@@ -226,7 +241,9 @@ func (p *Process) Stop(tids ...int) *Stops {
 	}
 	waits := map[int]chan *Stopped{}
 	for _, tid := range tids {
-		if c, err := p.request(tid); err == nil {
+		if stands := p.standing(tid); stands != nil {
+			s.Threads = append(s.Threads, stands)
+		} else if c, err := p.request(tid); err == nil {
 			waits[tid] = c
 		}
 	}

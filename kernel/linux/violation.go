@@ -49,14 +49,14 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 		if !p.dying.CompareAndSwap(false, true) {
 			return false // another thread was first; its report is the report
 		}
-		asked = exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
+		// From here on no other thread may end the process: not while a handler takes its time, nor before the report.
 		if p.flags&trap.HelloGo != 0 {
 			v.Backtrace = l.backtrace()
 		}
+		v.Stops = p.Stop()
+		p.freeze(v.Stops)
+		asked = exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
 		mourned := asked == exception.Unhandled && p.mourned()
-		if k.config.Violated != nil || mourned {
-			v.Stops = p.Stop()
-		}
 		if k.config.Violated != nil {
 			k.config.Violated(v)
 		}

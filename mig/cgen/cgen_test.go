@@ -1,6 +1,7 @@
 package cgen_test
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"portcullis.dev/mig"
 	"portcullis.dev/mig/cgen"
 )
+
+var update = flag.Bool("update", false, "rewrite golden files")
 
 // objects is the header that testdata/golden/layout.defs imports for its translations.
 const objects = `typedef struct object *obj_t;
@@ -92,4 +95,67 @@ routine asked(port : mach_port_t; out given : words_t, CountInOut);
 		return
 	}
 	t.Error("no stubs")
+}
+
+// TestText compares all that is generated for an interface of each kind of call with what people have read.
+func TestText(t *testing.T) {
+	i, errs := mig.Compile("testdata/calls.defs", mig.Options{})
+	if errs.Errors() > 0 {
+		t.Fatal(errs.All[0].String())
+	}
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name, "calls") {
+			continue // the header of all interfaces
+		}
+		golden := filepath.Join("testdata", f.Name)
+		if *update {
+			if err := os.WriteFile(golden, f.Data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(want) != string(f.Data) {
+			t.Errorf("%s is not what it was: run go test ./mig/cgen -update and read the difference", golden)
+		}
+	}
+}
+
+// TestIndentation: what leaves a function stands as deep as the braces around it are, or one deeper behind a condition.
+func TestIndentation(t *testing.T) {
+	for _, name := range []string{"testdata/calls.defs", "../testdata/golden/layout.defs", "../testdata/golden/job.defs"} {
+		i, errs := mig.Compile(name, mig.Options{})
+		if errs.Errors() > 0 {
+			t.Fatal(errs.All[0].String())
+		}
+		files, err := cgen.Generate(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if !strings.HasSuffix(f.Name, ".c") {
+				continue
+			}
+			depth, at, before := 0, 0, ""
+			for n, line := range strings.Split(string(f.Data), "\n") {
+				text := strings.TrimLeft(line, "\t")
+				want := depth
+				if strings.HasPrefix(before, "if (") && strings.HasSuffix(before, ")") || before == "else" {
+					want = at + 1
+				}
+				got := len(line) - len(text)
+				if strings.HasPrefix(text, "return ") && got != want {
+					t.Errorf("%s:%d: stands at %d, want %d: %s", f.Name, n+1, got, want, text)
+				}
+				depth += strings.Count(line, "{") - strings.Count(line, "}")
+				at, before = got, text
+			}
+		}
+	}
 }

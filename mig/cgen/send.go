@@ -46,8 +46,8 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 	opts, timeout := g.options(r)
 	if r.Simple {
 		g.p("\t_kr = mach_msg(&InP->Head, MACH_SEND_MSG%s, _size, 0, MACH_PORT_NULL, %s, MACH_PORT_NULL);", opts, timeout)
-		g.consume(r)
-		g.finish(r, onHeap)
+		g.consume(r, "\t")
+		g.finish(r, onHeap, "\t")
 		g.p("}\n")
 		return
 	}
@@ -62,8 +62,8 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 		g.p("\t\tif (_kr == MACH_SEND_INVALID_DATA || _kr == MACH_SEND_INVALID_DEST || _kr == MACH_SEND_INVALID_HEADER)")
 		g.p("\t\t\tmig_put_reply_port(_reply);\n\t\telse\n\t\t\tmig_dealloc_reply_port(_reply);")
 	}
-	g.consume(r)
-	g.finish(r, onHeap)
+	g.consume(r, "\t\t")
+	g.finish(r, onHeap, "\t\t")
 	g.p("\t}")
 	if !own && !r.Special {
 		g.p("\tmig_put_reply_port(_reply);")
@@ -71,13 +71,13 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 	_, names := outParams(r)
 	g.p("\t_kr = _check_%s(&_mess->Out.M%s);", r.Name, prefixed(names))
 	g.p("\tif (_kr != KERN_SUCCESS && _kr != MIG_ARRAY_TOO_LARGE) {\n\t\tmach_msg_destroy(&_mess->Out.M.Head);")
-	g.finish(r, onHeap)
+	g.finish(r, onHeap, "\t\t")
 	g.p("\t}")
 	if r.ReplyTrailer > 0 {
 		g.p("\tconst mach_msg_max_trailer_t *_trailer =\n\t    (const void *)((const char *)_mess + mig_round(_mess->Out.M.Head.msgh_size));")
 		g.p("\tif (_trailer->msgh_trailer_type != 0 || _trailer->msgh_trailer_size < %d) {\n"+
 			"\t\tmach_msg_destroy(&_mess->Out.M.Head);\n\t\t_kr = MIG_TRAILER_ERROR;", mach.TrailerSize(r.ReplyTrailer))
-		g.finish(r, onHeap)
+		g.finish(r, onHeap, "\t\t")
 		g.p("\t}")
 		for _, a := range r.Args {
 			if _, reply := a.Direction.Trailer(); reply > 0 {
@@ -85,19 +85,19 @@ func (g *generator) send(r *model.Routine, m *model.Message, onHeap bool) {
 			}
 		}
 	}
-	g.finish(r, onHeap)
+	g.finish(r, onHeap, "\t")
 	g.p("}\n")
 }
 
-// finish returns _kr.
-func (g *generator) finish(r *model.Routine, onHeap bool) {
+// finish returns _kr, from a block of the given indentation.
+func (g *generator) finish(r *model.Routine, onHeap bool, in string) {
 	if onHeap {
-		g.p("\tfree(_mess);")
+		g.p("%sfree(_mess);", in)
 	}
 	if r.OnError != "" {
-		g.p("\tif (_kr != KERN_SUCCESS)\n\t\t%s(_kr);", r.OnError)
+		g.p("%[1]sif (_kr != KERN_SUCCESS)\n%[1]s\t%[2]s(_kr);", in, r.OnError)
 	}
-	g.p("\treturn _kr;")
+	g.p("%sreturn _kr;", in)
 }
 
 // trailerField is the member of the trailer that an argument is.
@@ -147,7 +147,7 @@ func (g *generator) options(r *model.Routine) (opts, timeout string) {
 	return opts, timeout
 }
 
-func (g *generator) consume(r *model.Routine) {
+func (g *generator) consume(r *model.Routine, in string) {
 	test := "_kr == MACH_SEND_TIMED_OUT"
 	switch r.Consume {
 	case model.ConsumeNone:
@@ -155,5 +155,5 @@ func (g *generator) consume(r *model.Routine) {
 	case model.ConsumeAny:
 		test += " || _kr == MACH_SEND_INVALID_DEST"
 	}
-	g.p("\tif (%s)\n\t\tmach_msg_destroy(&InP->Head);", test)
+	g.p("%[1]sif (%[2]s)\n%[1]s\tmach_msg_destroy(&InP->Head);", in, test)
 }

@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -185,5 +186,72 @@ int main(void)
 	ips := read(t, reports)
 	if len(ips.Body.Threads) != 2 || ips.Body.Exception.Type != "EXC_GUARD" {
 		t.Errorf("%d threads, %+v", len(ips.Body.Threads), ips.Body.Exception)
+	}
+}
+
+// TestExec replaces one program by another with other entitlements: from then on those hold, and what befalls the process
+// befalls the new program.
+func TestExec(t *testing.T) {
+	const source = `
+#include <mach/mach.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	if (mach_task_self() == MACH_PORT_NULL)
+		return 3;
+	if (argc > 1) {
+		execv(argv[1], argv + 1);
+		return 4;
+	}
+	return mach_port_deallocate(mach_task_self(), 0xbad03) == KERN_INVALID_NAME ? 0 : 5;
+}
+`
+	strict := program(t, "strict", source)
+	lax := strict + "lax"
+	b, err := os.ReadFile(strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lax, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const claims = `<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict>
+<key>com.apple.security.hardened-process</key><true/>
+<key>com.apple.security.hardened-process.platform-restrictions-string</key><string>2</string>
+</dict></plist>`
+	if err := os.WriteFile(strict+".entitlements", []byte(claims), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, reports := session(t, run.Options{Default: rules.LevelNone})
+	for _, tt := range []struct {
+		argv   []string
+		killed bool
+	}{
+		{[]string{lax}, false},
+		{[]string{strict}, true},
+		{[]string{strict, lax}, false},
+		{[]string{lax, strict}, true},
+		{[]string{lax, strict, lax}, false},
+		{[]string{strict, lax, strict}, true},
+	} {
+		last := tt.argv[len(tt.argv)-1]
+		st, err := s.Run(t.Context(), tt.argv)
+		if err != nil || st.Killed != tt.killed || !tt.killed && st.Code != 0 {
+			t.Errorf("%v: %+v %v", tt.argv, st, err)
+			continue
+		}
+		if !tt.killed {
+			continue
+		}
+		ips := read(t, reports)
+		if ips.Body.ProcName != filepath.Base(last) || ips.Body.ProcPath != last {
+			t.Errorf("%v: the report is of %s, %s", tt.argv, ips.Body.ProcName, ips.Body.ProcPath)
+		}
+		if own := ips.Body.Own; own.Level != rules.Level2.String() || own.DecidedBy != last+".entitlements" {
+			t.Errorf("%v: level %s, decided by %s", tt.argv, own.Level, own.DecidedBy)
+		}
+	}
+	if len(reports) > 0 {
+		t.Errorf("%d reports more", len(reports))
 	}
 }

@@ -86,6 +86,8 @@ func TestLayout(t *testing.T) {
 		"PT_OP_TASK_SELF":                         uint64(OpTaskSelf),
 		"PT_OP_BOOTSTRAP_PORT":                    uint64(OpBootstrapPort),
 		"PT_OP_PORT_ALLOCATE":                     uint64(OpPortAllocate),
+		"PT_OP_PORT_INSERT_RIGHT":                 uint64(OpPortInsertRight),
+		"PT_OP_PORT_INSERT_MEMBER":                uint64(OpPortInsertMember),
 		"PT_OP_PORT_REQUEST_NOTIFICATION":         uint64(OpPortRequestNotification),
 		"PT_OP_SEMAPHORE_SIGNAL":                  uint64(OpSemaphoreSignal),
 		"PT_OP_SEMAPHORE_TIMEDWAIT_SIGNAL":        uint64(OpSemaphoreTimedWaitSignal),

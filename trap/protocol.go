@@ -92,7 +92,7 @@ const (
 	OpPortModRefs
 	OpPortMoveMember
 	OpPortInsertRight
-	OpPortGetAttributes
+	_ // mach_port_get_attributes is a message
 	OpPortInsertMember
 	OpPortExtractMember
 	OpPortConstruct

@@ -367,7 +367,7 @@ func (l *lane) portOperation() mach.KernReturn {
 		l.result[1] = uint64(previous)
 		return kr
 	}
-	return mach.SendInvalidDest // OpPortGetAttributes has many forms, which the message has too
+	return mach.KernInvalidArgument
 }
 
 // own says that a name denotes the caller's own control port.

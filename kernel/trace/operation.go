@@ -28,7 +28,6 @@ var forms = map[trap.Op]form{
 	trap.OpPortAllocate: {"mach_port_allocate", "r", 'n'}, trap.OpPortDestroy: {"mach_port_destroy", "n", 0},
 	trap.OpPortDeallocate: {"mach_port_deallocate", "n", 0}, trap.OpPortModRefs: {"mach_port_mod_refs", "nrd", 0},
 	trap.OpPortMoveMember: {"mach_port_move_member", "nn", 0}, trap.OpPortInsertRight: {"mach_port_insert_right", "nnt", 0},
-	trap.OpPortGetAttributes: {"mach_port_get_attributes", "nd", 0},
 	trap.OpPortInsertMember:  {"mach_port_insert_member", "nn", 0},
 	trap.OpPortExtractMember: {"mach_port_extract_member", "nn", 0}, trap.OpPortConstruct: {"mach_port_construct", "fxd", 'n'},
 	trap.OpPortDestruct: {"mach_port_destruct", "ndx", 0}, trap.OpPortGuard: {"mach_port_guard", "nxd", 0},

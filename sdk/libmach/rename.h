@@ -15,7 +15,6 @@
 #define mach_port_unguard _kernelrpc_mach_port_unguard
 #define mach_port_type _kernelrpc_mach_port_type
 #define mach_port_request_notification _kernelrpc_mach_port_request_notification
-#define mach_port_get_attributes _kernelrpc_mach_port_get_attributes
 #define mach_vm_allocate _kernelrpc_mach_vm_allocate
 #define mach_vm_deallocate _kernelrpc_mach_vm_deallocate
 #define mach_vm_protect _kernelrpc_mach_vm_protect

@@ -154,8 +154,7 @@ enum pt_op {
 	PT_OP_PORT_MOD_REFS,	      /* task, name, right, delta */
 	PT_OP_PORT_MOVE_MEMBER,	      /* task, member, after */
 	PT_OP_PORT_INSERT_RIGHT,      /* task, name, poly, disposition */
-	PT_OP_PORT_GET_ATTRIBUTES,    /* task, name, flavor -> code, number of words, words at PT_OUT; words of room in args[3] */
-	PT_OP_PORT_INSERT_MEMBER,     /* task, name, set */
+	PT_OP_PORT_INSERT_MEMBER = 71, /* task, name, set */
 	PT_OP_PORT_EXTRACT_MEMBER,    /* task, name, set */
 	PT_OP_PORT_CONSTRUCT,	      /* task, flags, context, queue limit, service name (MPO_CONNECTION_PORT); at PT_IN the
 					 name of a service port (MPO_SERVICE_PORT), domain in args[5] -> code, name */

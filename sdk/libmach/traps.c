@@ -142,18 +142,6 @@ mach_port_construct(ipc_space_t task, mach_port_options_ptr_t options, mach_port
 	return kr == MACH_SEND_INVALID_DEST ? _kernelrpc_mach_port_construct(task, options, context, name) : kr;
 }
 
-/* ---- Attributes: what programs pass as a structure travels as words -------------------------------------------------- */
-
-extern kern_return_t _kernelrpc_mach_port_get_attributes(ipc_space_read_t, mach_port_name_t, mach_port_flavor_t,
-	mach_port_info_t, mach_msg_type_number_t *);
-
-kern_return_t
-mach_port_get_attributes(ipc_space_read_t task, mach_port_name_t name, int flavor, mach_port_info_t info,
-	mach_msg_type_number_t *count)
-{
-	return _kernelrpc_mach_port_get_attributes(task, name, flavor, info, count);
-}
-
 /* ---- Names of the task's own ----------------------------------------------------------------------------------------- */
 
 mach_port_name_t

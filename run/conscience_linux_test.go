@@ -36,13 +36,13 @@ var levels = func() []rules.Level {
 	return []rules.Level{rules.LevelNone, rules.Level1, rules.Level2, rules.Level3}
 }()
 
-// ground is a kernel in which every program is judged at one level.
+// ground is a kernel in which programs are judged at one level, several at a time.
 type ground struct {
 	level   rules.Level
 	session *run.Session
 
-	mu   sync.Mutex // one program at a time, so that reports are its own
-	told chan told
+	mu   sync.Mutex
+	told map[int]chan told // by process id; the reports of the restrictions
 }
 
 type told struct {
@@ -50,12 +50,37 @@ type told struct {
 	err error
 }
 
+// of returns where the report that a restriction makes of a process comes, which it may before or after its end.
+func (g *ground) of(pid int) chan told {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told[pid] == nil {
+		g.told[pid] = make(chan told, 1)
+	}
+	return g.told[pid]
+}
+
+func (g *ground) forget(pid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.told, pid)
+}
+
 func newGround(t *testing.T, level rules.Level, service string) *ground {
 	t.Helper()
-	g := &ground{level: level, told: make(chan told, 16)}
+	g := &ground{level: level, told: map[int]chan told{}}
 	var err error
 	g.session, err = run.Start(run.Options{Level: &level, Reports: t.TempDir(),
-		Reported: func(r run.Report, err error) { g.told <- told{r, err} }})
+		Reported: func(r run.Report, err error) {
+			if !r.Killed {
+				return // its status tells
+			}
+			select {
+			case g.of(r.PID) <- told{r, err}:
+			default:
+				t.Errorf("process %d is killed twice", r.PID)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,33 +107,28 @@ func newGround(t *testing.T, level rules.Level, service string) *ground {
 
 // try runs a program and returns the restriction that killed it, as its crash report has it; "" if it lived.
 func (g *ground) try(program string) (string, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	s, err := g.session.Run(ctx, []string{program})
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	s, err := g.session.RunCommand(cmd)
 	if err != nil {
 		return "", err
 	}
-	var killer *told
-	// A process can be gone before its report is written.
-	for patience := time.After(time.Minute); len(g.told) > 0 || s.Killed && killer == nil; {
+	defer g.forget(cmd.Process.Pid)
+	var killer told
+	if s.Killed {
 		select {
-		case r := <-g.told:
-			if r.Killed {
-				killer = &r
-			} else if r.err != nil {
-				return "", r.err
-			}
-		case <-patience:
+		case killer = <-g.of(cmd.Process.Pid): // a process can be gone before its report is written
+		case <-time.After(time.Minute):
 			return "", errors.New("is killed without a report")
 		}
 	}
 	switch {
+	case !s.Killed && len(g.of(cmd.Process.Pid)) > 0:
+		return "", errors.New("lives, and is reported dead")
 	case !s.Killed && s.Code != 0:
 		return "", fmt.Errorf("ends with status %d", s.Code)
-	case !s.Killed && killer != nil:
-		return "", errors.New("lives, and is reported dead")
 	case !s.Killed:
 		return "", nil
 	case killer.err != nil:
@@ -134,6 +154,8 @@ func buildLinux(s *sdk.SDK, compiler, level, name, source, dir, export string) (
 		// dlsym finds what is there and exported.
 		args = append(args, "-rdynamic", "-Wl,-u,"+export)
 	}
+	// Without libmach's debugging information, which every crash report would be read for.
+	args = append(args, "-Wl,--strip-debug")
 	args = append(args, s.Link()...)
 	if b, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", compiler, err, b)
@@ -315,7 +337,7 @@ func TestConscience(t *testing.T) {
 	var (
 		mu    sync.Mutex
 		wait  sync.WaitGroup
-		slots = make(chan struct{}, runtime.GOMAXPROCS(0))
+		slots = make(chan struct{}, 2*runtime.GOMAXPROCS(0)) // a program that is killed waits for its report
 		by    = map[string]score{}
 	)
 	variations, optimised := conscience.Variations(), []string{"-O2", "-O0", "-Os"}

@@ -222,6 +222,9 @@ func (j *Job) check(r *reader) {
 	if j.Program == "" && len(j.Arguments) > 0 {
 		j.Program = j.Arguments[0]
 	}
+	if j.Wait != NoInetd && len(j.Sockets) != 1 {
+		r.fail("inetdCompatibility wants one socket, there are %d", len(j.Sockets))
+	}
 	for _, p := range []struct{ key, path string }{{"WorkingDirectory", j.WorkingDirectory},
 		{"RootDirectory", j.RootDirectory}} {
 		if p.path != "" && !filepath.IsAbs(p.path) {

@@ -33,7 +33,6 @@ const everything = `<?xml version="1.0" encoding="UTF-8"?>
 			<key>HostSpecialPort</key><integer>20</integer></dict></dict>
 	<key>Sockets</key><dict><key>web</key><array><dict><key>SockServiceName</key><integer>8080</integer></dict>
 		<dict><key>SockPathName</key><string>/tmp/s</string><key>SockPathMode</key><integer>384</integer></dict></array></dict>
-	<key>inetdCompatibility</key><dict><key>Wait</key><false/></dict>
 	<key>LimitLoadToSessionType</key><string>Aqua</string>
 	<key>ProcessType</key><string>Background</string>
 	<key>LegacyTimers</key><true/>
@@ -50,7 +49,7 @@ func TestParseJob(t *testing.T) {
 		Calendar: []Calendar{{-1, -1, -1, 0, -1}}, ProcessType: "Background", LimitSession: []string{"Aqua"},
 		Services: []Service{{Name: "com.example.one"}, {Name: "com.example.two", ResetAtClose: true, Drain: DrainAll}},
 		Sockets: []Socket{{Name: "web", Type: "stream", Passive: true, Service: "8080"},
-			{Name: "web", Type: "stream", Passive: true, Path: "/tmp/s", PathMode: 0o600}}, Wait: InetdNoWait}
+			{Name: "web", Type: "stream", Passive: true, Path: "/tmp/s", PathMode: 0o600}}}
 	got, warnings, err := ParseJob("all.plist", []byte(everything))
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +59,18 @@ func TestParseJob(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"all.plist: unknown key Keepalive"}, warnings); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestInetdCompatibility(t *testing.T) {
+	for wait, want := range map[string]Inetd{"false": InetdNoWait, "true": InetdWait} {
+		j, warnings, err := ParseJob("ssh.plist", []byte(`<plist version="1.0"><dict><key>Label</key><string>ssh</string>
+			<key>Program</key><string>/usr/sbin/sshd</string><key>inetdCompatibility</key><dict><key>Wait</key><`+wait+`/></dict>
+			<key>Sockets</key><dict><key>Listeners</key><dict><key>SockServiceName</key><string>ssh</string></dict></dict>
+			</dict></plist>`))
+		if err != nil || len(warnings) > 0 || j.Wait != want {
+			t.Errorf("Wait %s: %v, %v, %v", wait, j, warnings, err)
+		}
 	}
 }
 
@@ -76,6 +87,7 @@ func TestParseJobErrors(t *testing.T) {
 		"L<key>MachServices</key><dict><key>a</key><integer>1</integer></dict>":              "MachServices.a: want true or a dictionary",
 		"L<key>Sockets</key><dict><key>a</key><dict/></dict>":                                "Sockets.a[0].SockServiceName or SockPathName is needed",
 		"L<key>WorkingDirectory</key><string>tmp</string>":                                   `WorkingDirectory: "tmp" is not an absolute path`,
+		"L<key>inetdCompatibility</key><dict><key>Wait</key><true/></dict>":                  "inetdCompatibility wants one socket, there are 0",
 		"L<key>StartCalendarInterval</key><dict><key>Hour</key><integer>24</integer></dict>": "StartCalendarInterval[0].Hour: 24 is not",
 	} {
 		keys = strings.Replace(keys, "L<", "<key>Label</key><string>l</string><key>Program</key><string>p</string><", 1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -82,6 +83,9 @@ func (l *Launchd) domain(name string) *domain {
 	}
 	d := &domain{name: name, parent: l.domains[SystemDomain], jobs: make(map[string]*job),
 		names: make(map[string]*service)}
+	if uid, ok := DomainUID(name); ok && name != UserDomain(uid) {
+		d.parent = l.domain(UserDomain(uid)) // gui/501 is above user/501
+	}
 	l.domains[name] = d
 	return d
 }
@@ -94,17 +98,20 @@ func UserDomain(uid uint32) string {
 	return fmt.Sprintf("user/%d", uid)
 }
 
+// GUIDomain returns the name of the domain of a user's session.
+func GUIDomain(uid uint32) string { return fmt.Sprintf("gui/%d", uid) }
+
+// DomainUID returns the user whose domain it is; false for the system domain, and for what is no domain.
+func DomainUID(name string) (uint32, bool) {
+	kind, id, ok := strings.Cut(name, "/")
+	n, err := strconv.ParseUint(id, 10, 32)
+	return uint32(n), ok && err == nil && (kind == "user" || kind == "gui")
+}
+
 // ValidDomain says that a domain may have this name: system, or user/ or gui/ with a number.
 func ValidDomain(name string) bool {
-	if name == SystemDomain {
-		return true
-	}
-	for _, p := range []string{"user/", "gui/"} {
-		if rest, ok := strings.CutPrefix(name, p); ok {
-			return rest != "" && strings.Trim(rest, "0123456789") == "" && len(rest) <= 10
-		}
-	}
-	return false
+	_, ok := DomainUID(name)
+	return ok || name == SystemDomain
 }
 
 func (l *Launchd) find(domain, label string) (*job, error) {

@@ -87,8 +87,10 @@ func (l *Launchd) home(c Caller) (*job, *domain) {
 	if j := l.byPID[c.PID]; j != nil {
 		return j, j.domain
 	}
-	if d := l.domains[UserDomain(c.UID)]; d != nil {
-		return nil, d
+	for _, name := range []string{GUIDomain(c.UID), UserDomain(c.UID)} {
+		if d := l.domains[name]; d != nil {
+			return nil, d
+		}
 	}
 	return nil, l.domains[SystemDomain]
 }

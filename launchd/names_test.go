@@ -133,6 +133,21 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s of %s by %+v with %d: %v, want %v", c.what, c.name, c.who, c.flags, kr, c.want)
 		}
 	}
+	// What is in a user's session is found by the user's programs, and has the user's domain above it.
+	if err := w.Load("gui/501", w.job("seen", services("<key>window</key><true/>")+alive)); err != nil {
+		t.Fatal(err)
+	}
+	e, _, _ = w.Info("gui/501", "seen")
+	for _, c := range []struct {
+		who  Caller
+		name string
+		want mach.KernReturn
+	}{{stranger, "window", 0}, {stranger, "mine", 0}, {stranger, "x", 0}, {Caller{e.PID, 501}, "mine", 0},
+		{agent, "window", codeUnknownService}, {foreigner, "window", codeUnknownService}} {
+		if _, kr := w.LookUp(c.who, c.name, 0); kr != c.want {
+			t.Errorf("%+v looks up %s: %v, want %v", c.who, c.name, kr, c.want)
+		}
+	}
 	// A name that was taken while running goes with the program, or to the job whose file has it.
 	w.load("c", services("<key>new</key><true/>"))
 	if !w.has("takes the name new from process") {
@@ -141,7 +156,7 @@ func TestNames(t *testing.T) {
 	if err := w.Load(SystemDomain, w.job("d", services("<key>x</key><true/>"))); err == nil {
 		t.Error("two files for one name")
 	}
-	if c := w.Counts(); c.Services != 5 || c.Active != 1 {
+	if c := w.Counts(); c.Services != 6 || c.Active != 1 {
 		t.Errorf("%+v", c)
 	}
 	w.CheckIn(a, "fleeting", 0)

@@ -1,6 +1,7 @@
 package launchd
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -109,7 +110,7 @@ func (j *job) later(d time.Duration, f func()) func() bool {
 func (j *job) armInterval() {
 	if j.StartInterval > 0 {
 		j.stopInterval = j.later(j.StartInterval, func() {
-			j.interval = true
+			j.interval = j.proc == nil // one that finds it running is missed, as launchd.plist(5) has it
 			j.armInterval()
 			j.dispatch()
 		})
@@ -312,6 +313,9 @@ func (j *job) ended(e Exit) {
 	j.proc, j.last, j.state = nil, &e, Waiting
 	crashed := e.Crashed() && was != Stopping
 	switch {
+	case e.Problem != "":
+		j.problem = errors.New(e.Problem)
+		j.l.log(j, "could not be started: %s", e.Problem)
 	case crashed:
 		j.l.log(j, "crashed: %v", e)
 	case was != Stopping && e != (Exit{}):

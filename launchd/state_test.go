@@ -178,8 +178,10 @@ func TestTimers(t *testing.T) {
 	w.wantRuns("a", false)
 	w.pass(61 * time.Second)
 	p := w.wantRuns("a", true)
-	w.pass(61 * time.Second) // the next one finds it running, and counts afterwards
+	w.pass(61 * time.Second) // the next one finds it running, and is missed
 	p.end(Exit{})
+	w.wantRuns("a", false)
+	w.pass(time.Minute)
 	w.wantRuns("a", true).end(Exit{})
 	w.pass(time.Second)
 	w.wantRuns("a", false)

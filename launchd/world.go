@@ -40,8 +40,9 @@ type Process interface {
 
 // Exit says how a program ended: by a signal if that is not 0, else with a code.
 type Exit struct {
-	Code   int
-	Signal syscall.Signal
+	Code    int
+	Signal  syscall.Signal
+	Problem string // why the program never began, though a process had been made for it; "" if it did
 }
 
 // Crashed says that the program ended by a signal that stands for a fault of its own.

@@ -61,7 +61,9 @@ func (s *sockets) add(c *launchd.Socket) error {
 		}
 		network := map[string]string{"stream": "unix", "dgram": "unixgram", "seqpacket": "unixpacket"}[c.Type]
 		if network == "unixgram" {
-			os.Remove(path)
+			if st, err := os.Lstat(path); err == nil && st.Mode().Type() == os.ModeSocket {
+				os.Remove(path) // of a launchd that is gone
+			}
 			var p *net.UnixConn
 			p, err = net.ListenUnixgram(network, &net.UnixAddr{Name: path, Net: network})
 			l = p

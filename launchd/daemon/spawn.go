@@ -5,37 +5,19 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"portcullis.dev/launchd"
 )
-
-// SpawnVariable makes the program that runs a launchd the last step before the program of a job: Exec sets what can
-// only be set in the process itself, and becomes the program.
-const SpawnVariable = "PORTCULLIS_LAUNCHD_SPAWN"
-
-// preparation is what Exec does.
-type preparation struct {
-	Program   string
-	Arguments []string
-	Root, Dir string
-	Umask     int
-	Nice      int
-	Limits    map[int][2]*uint64 // soft and hard
-	UID, GID  int                // -1 to stay
-	Groups    []int
-	Sockets   int // descriptors from 3 on
-}
 
 // spawner starts jobs as processes. It implements launchd.Spawner.
 type spawner struct {
@@ -92,7 +74,7 @@ func (p *process) SignalGroup(s syscall.Signal) error {
 func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 	j := spec.Job
 	prep := preparation{Root: j.RootDirectory, Dir: j.WorkingDirectory, Umask: j.Umask, Nice: j.Nice, UID: -1, GID: -1,
-		Arguments: j.Arguments, Limits: limits(j)}
+		Arguments: j.Arguments, Limits: limits(j), In: j.StandardIn, Out: j.StandardOut, Err: j.StandardError, Inetd: j.Wait}
 	var err error
 	if prep.Program, err = find(j); err != nil {
 		return nil, err
@@ -101,7 +83,7 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 		prep.Arguments = glob(j.Arguments)
 	}
 	home, name := "", ""
-	if err := identity(j, &prep, &home, &name); err != nil {
+	if err := identity(spec, &prep, &home, &name); err != nil {
 		return nil, err
 	}
 	self, err := os.Executable()
@@ -111,6 +93,11 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 	env := inherited()
 	env = append(env, environment(s.kernel))
 	if home != "" {
+		if prep.UID != os.Getuid() { // these are launchd's own
+			env = slices.DeleteFunc(env, func(v string) bool {
+				return strings.HasPrefix(v, "XDG_RUNTIME_DIR=") || strings.HasPrefix(v, "TMPDIR=")
+			})
+		}
 		env = append(env, "HOME="+home, "USER="+name, "LOGNAME="+name)
 	}
 	for k, v := range spec.Environment {
@@ -127,23 +114,23 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 		return nil, err
 	}
 	cmd.Env = append(env, SpawnVariable+"="+string(b))
-	closers, err := redirect(j, cmd)
-	defer func() {
-		for _, f := range closers {
-			f.Close()
-		}
-	}()
+	why, tell, err := os.Pipe() // over which the process says why it cannot become the program
 	if err != nil {
 		return nil, err
 	}
+	cmd.ExtraFiles = append(cmd.ExtraFiles, tell)
 	done, err := s.start(cmd)
+	tell.Close()
 	if err != nil {
+		why.Close()
 		return nil, err
 	}
 	go func() {
 		cmd.Wait()
 		done()
-		e := launchd.Exit{Code: cmd.ProcessState.ExitCode()}
+		problem, _ := io.ReadAll(io.LimitReader(why, maxProblem))
+		why.Close()
+		e := launchd.Exit{Code: cmd.ProcessState.ExitCode(), Problem: string(problem)}
 		if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && st.Signaled() {
 			e = launchd.Exit{Signal: st.Signal()}
 		}
@@ -151,6 +138,9 @@ func (s *spawner) Start(spec *launchd.Spawn) (launchd.Process, error) {
 	}()
 	return &process{cmd}, nil
 }
+
+// maxProblem bounds, in bytes, what is read of why a process could not become a program.
+const maxProblem = 4096
 
 // passed are the variables that jobs get from launchd itself.
 var passed = []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR"}
@@ -185,20 +175,38 @@ func glob(args []string) []string {
 	return all
 }
 
-// identity finds the user and group of a job.
-func identity(j *launchd.Job, p *preparation, home, name *string) error {
-	if j.UserName == "" && j.GroupName == "" {
+// identity finds the user and group of a job. What is in a user's domain runs as that user; UserName and GroupName
+// count in the system domain alone.
+//
+// Source: launchd.plist(5).
+func identity(spec *launchd.Spawn, p *preparation, home, name *string) error {
+	j := spec.Job
+	userName, groupName, initGroups := j.UserName, j.GroupName, j.InitGroups
+	if uid, ok := launchd.DomainUID(spec.Domain); ok && uid != 0 {
+		if int(uid) == os.Getuid() {
+			return nil
+		}
+		if os.Getuid() != 0 {
+			return fmt.Errorf("only root starts programs of user %d", uid)
+		}
+		u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+		if err != nil {
+			return fmt.Errorf("user: %w", err)
+		}
+		userName, groupName, initGroups = u.Username, "", true
+	}
+	if userName == "" && groupName == "" {
 		return nil
 	}
-	if j.UserName != "" {
-		u, err := user.Lookup(j.UserName)
+	if userName != "" {
+		u, err := user.Lookup(userName)
 		if err != nil {
 			return fmt.Errorf("user: %w", err)
 		}
 		p.UID, _ = strconv.Atoi(u.Uid)
 		p.GID, _ = strconv.Atoi(u.Gid)
 		*home, *name = u.HomeDir, u.Username
-		if j.InitGroups {
+		if initGroups {
 			ids, err := u.GroupIds()
 			if err != nil {
 				return fmt.Errorf("groups: %w", err)
@@ -210,8 +218,8 @@ func identity(j *launchd.Job, p *preparation, home, name *string) error {
 			}
 		}
 	}
-	if j.GroupName != "" {
-		g, err := user.LookupGroup(j.GroupName)
+	if groupName != "" {
+		g, err := user.LookupGroup(groupName)
 		if err != nil {
 			return fmt.Errorf("group: %w", err)
 		}
@@ -232,119 +240,4 @@ func limits(j *launchd.Job) map[int][2]*uint64 {
 		m[n] = [2]*uint64{m[n][0], &v}
 	}
 	return m
-}
-
-// redirect opens standard input and output.
-func redirect(j *launchd.Job, cmd *exec.Cmd) (closers []*os.File, err error) {
-	open := func(path string, flag int) *os.File {
-		if path == "" {
-			path, flag = os.DevNull, os.O_RDWR
-		}
-		f, e := os.OpenFile(path, flag, 0o644)
-		if e != nil {
-			err = e
-			return nil
-		}
-		closers = append(closers, f)
-		return f
-	}
-	const appending = os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	if f := open(j.StandardIn, os.O_RDONLY); f != nil {
-		cmd.Stdin = f
-	}
-	if f := open(j.StandardOut, appending); f != nil {
-		cmd.Stdout = f
-	}
-	if f := open(j.StandardError, appending); f != nil {
-		cmd.Stderr = f
-	}
-	return closers, err
-}
-
-// Exec does what SpawnVariable asks for, if it is set, and becomes the program; then it does not return. It is to be
-// called first by every program that runs a launchd.
-func Exec() {
-	text := os.Getenv(SpawnVariable)
-	if text == "" {
-		return
-	}
-	os.Unsetenv(SpawnVariable)
-	fmt.Fprintf(os.Stderr, "launchd: %v\n", become(text))
-	os.Exit(78)
-}
-
-// become returns why it could not.
-func become(text string) error {
-	var p preparation
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return err
-	}
-	for n, l := range p.Limits {
-		var r unix.Rlimit
-		if err := unix.Getrlimit(n, &r); err != nil {
-			return fmt.Errorf("resource limit %d: %w", n, err)
-		}
-		if l[1] != nil {
-			r.Max = *l[1]
-			r.Cur = min(r.Cur, r.Max)
-		}
-		if l[0] != nil {
-			r.Cur = min(*l[0], r.Max)
-		}
-		if err := syscall.Setrlimit(n, &syscall.Rlimit{Cur: r.Cur, Max: r.Max}); err != nil {
-			return fmt.Errorf("resource limit %d: %w", n, err)
-		}
-	}
-	if p.Nice != 0 {
-		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, p.Nice); err != nil {
-			return fmt.Errorf("priority: %w", err)
-		}
-	}
-	if p.Root != "" {
-		if err := unix.Chroot(p.Root); err != nil {
-			return fmt.Errorf("root directory: %s: %w", p.Root, err)
-		}
-		if err := os.Chdir("/"); err != nil {
-			return err
-		}
-	}
-	if p.UID >= 0 && p.UID != os.Getuid() || p.GID >= 0 && p.GID != os.Getgid() {
-		if err := syscall.Setgroups(p.Groups); err != nil {
-			return fmt.Errorf("groups: %w", err)
-		}
-		if err := syscall.Setgid(p.GID); err != nil {
-			return fmt.Errorf("group: %w", err)
-		}
-		if p.UID >= 0 {
-			if err := syscall.Setuid(p.UID); err != nil {
-				return fmt.Errorf("user: %w", err)
-			}
-		}
-	}
-	if p.Dir != "" {
-		if err := os.Chdir(p.Dir); err != nil {
-			return fmt.Errorf("working directory: %w", err)
-		}
-	}
-	if p.Umask >= 0 {
-		unix.Umask(p.Umask)
-	}
-	env := os.Environ()
-	if p.Sockets > 0 {
-		// As programs for systemd expect it.
-		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()), "LISTEN_FDS="+strconv.Itoa(p.Sockets))
-		for fd := 3; fd < 3+p.Sockets; fd++ {
-			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
-				return err
-			}
-		}
-	}
-	// What launchd itself was started with is none of the job's business.
-	if err := unix.CloseRange(uint(3+p.Sockets), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("open files: %w", err)
-	}
-	env = slices.DeleteFunc(env, func(s string) bool {
-		return len(s) > len(SpawnVariable) && s[:len(SpawnVariable)+1] == SpawnVariable+"="
-	})
-	return fmt.Errorf("%s: %w", p.Program, syscall.Exec(p.Program, p.Arguments, env))
 }

@@ -31,6 +31,9 @@ var sdkFunctions = func() map[string]bool {
 // client for Go.
 var sdkPrefixes = []string{"_kernelrpc_", "__libmach_", "libmach_", "portcullis.dev/"}
 
+// sdkSource begins the names of our own library's source files, whose functions have all sorts of names.
+const sdkSource = "libmach/"
+
 // goRuntime begins the names of functions of Go through which every call passes.
 var goRuntime = []string{"runtime.", "internal/runtime/", "syscall.", "golang.org/x/sys/", "internal/poll.", "runtime/"}
 
@@ -40,7 +43,8 @@ func (r *Report) sdk(f *Frame) bool {
 	if r.own == nil {
 		return false
 	}
-	if strings.HasPrefix(f.Image, "libmach.") || strings.HasPrefix(f.Image, "libmach-") || f.Image == "[vdso]" {
+	if strings.HasPrefix(f.Image, "libmach.") || strings.HasPrefix(f.Image, "libmach-") || f.Image == "[vdso]" ||
+		strings.HasPrefix(f.File, sdkSource) {
 		return true
 	}
 	name := f.Symbol
@@ -57,7 +61,7 @@ func (r *Report) sdk(f *Frame) bool {
 // belowSDK returns the index of the innermost frame of the library of Mach calls, where the thread was in a trap: what
 // it called in turn, to wait, is no more at fault than it is. It returns 0 for all others.
 func (r *Report) belowSDK(t *Thread) int {
-	const deep = 8 // frames between the library and the kernel
+	const deep = 16 // frames between the library and the kernel
 	if r.own != nil && r.own.Trap != "" {
 		for i := range t.Frames[:min(len(t.Frames), deep)] {
 			if r.sdk(&t.Frames[i]) {

@@ -47,6 +47,8 @@ type Options struct {
 	Socket       string          // path of the kernel's socket; empty: one in a private folder
 	Trace        *trace.Recorder // told of everything that tasks do; nil: nobody is. [Session.Close] does not close it
 	Log          *slog.Logger
+	// Dropped is told of a process that the kernel has ended because it did not keep to the protocol; nil: nobody is.
+	Dropped func(Dropped)
 	// Reported is told of each report that was written; err if one could not be.
 	Reported func(Report, error)
 }
@@ -56,6 +58,13 @@ type Report struct {
 	PID    int
 	Path   string // of the report
 	Killed bool   // by a restriction
+}
+
+// Dropped is a process that the kernel has ended because it did not keep to the protocol between a task and the kernel.
+type Dropped struct {
+	PID  int
+	Name string // of the program
+	Why  string
 }
 
 // Session is a kernel with its socket.
@@ -100,6 +109,9 @@ func Start(o Options) (*Session, error) {
 		Admit:   s.admit, Violated: s.violated, Crashed: s.crashed, Started: s.started, Log: o.Log,
 		Fate: s.fate,
 		List: func(w io.Writer) error { return lsmp.Of(s.Kernel.Machine).WriteJSON(w) },
+	}
+	if o.Dropped != nil {
+		c.Dropped = func(p *linux.Process, why string) { o.Dropped(Dropped{p.PID, p.Name(), why}) }
 	}
 	if o.Trace != nil {
 		c.Tracer = o.Trace

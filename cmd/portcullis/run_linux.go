@@ -62,6 +62,12 @@ func (f *runFlags) options(cmd *cobra.Command) (session.Options, error) {
 		return o, err
 	}
 	var mu sync.Mutex
+	o.Dropped = func(d session.Dropped) {
+		mu.Lock()
+		defer mu.Unlock()
+		message(cmd.ErrOrStderr(), "warning", fmt.Sprintf("%s (process %d) is ended, because it does not keep to the "+
+			"protocol of tasks: %s", d.Name, d.PID, d.Why))
+	}
 	o.Reported = func(r session.Report, err error) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -47,6 +47,9 @@ type Config struct {
 	// Crashed is told of a process that is about to die of a fault or an abort.
 	Crashed func(*Fault)
 
+	// Dropped is told of a process that the kernel ends because it does not keep to the protocol, and in what.
+	Dropped func(p *Process, why string)
+
 	// Started and Ended are told of tasks.
 	Started, Ended func(*Process)
 

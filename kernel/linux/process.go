@@ -44,7 +44,8 @@ type Process struct {
 	faults [trap.AreaRecords]atomic.Bool // records of faults that are being delivered
 	deaf   atomic.Int64                  // when a thread last did not stop, by monotonic
 
-	dying atomic.Bool // it violated a restriction, or crashed
+	dying   atomic.Bool // it violated a restriction, or crashed
+	dropped atomic.Bool // it did not keep to the protocol
 
 	wide atomic.Int64 // bytes of lanes that are in use, beyond what each may keep
 
@@ -354,6 +355,9 @@ func (p *Process) Kill() { p.signal(unix.SIGKILL) }
 // misbehaves ends a process that does not keep to the protocol.
 func (p *Process) misbehaves(how string) {
 	p.kernel.log.Warn("a process is ended", "pid", p.PID, "program", p.Path, "why", how)
+	if p.kernel.config.Dropped != nil && p.dropped.CompareAndSwap(false, true) && p.alive() {
+		p.kernel.config.Dropped(p, how)
+	}
 	p.Kill()
 	p.socket.Conn.Close()
 }

@@ -2,6 +2,7 @@ package launchd
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -127,6 +128,46 @@ func (l *Launchd) PrintDomain(domain string) (string, error) {
 	return b.String(), nil
 }
 
+// PrintDisabled says, for people to read, which jobs of a domain enable and disable were called for.
+func (l *Launchd) PrintDisabled(domain string) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.domains[domain] == nil {
+		return "", fmt.Errorf("%w: %s", ErrNoDomain, domain)
+	}
+	var b strings.Builder
+	b.WriteString("disabled services = {\n")
+	for _, k := range slices.Sorted(maps.Keys(l.disabled)) {
+		if label, ok := strings.CutPrefix(k, domain+"/"); ok {
+			word := "enabled"
+			if l.disabled[k] {
+				word = "disabled"
+			}
+			fmt.Fprintf(&b, "\t%q => %s\n", label, word)
+		}
+	}
+	b.WriteString("}\n")
+	return b.String(), nil
+}
+
+// properties are the words of launchctl for what keeps a job running.
+func (j *job) properties() string {
+	var all []string
+	k := &j.KeepAlive
+	for _, p := range []struct {
+		is   bool
+		word string
+	}{{j.RunAtLoad, "runatload"},
+		{k.Always || k.SuccessfulExit != nil || k.Crashed != nil || k.NetworkState != nil || k.AfterInitialDemand ||
+			len(k.PathState)+len(k.OtherJobActive)+len(k.OtherJobEnabled) > 0, "keepalive"},
+		{j.LaunchOnlyOnce, "launch only once"}, {j.Abandon, "abandon process group"}, {j.Wait != NoInetd, "inetd-compatible"}} {
+		if p.is {
+			all = append(all, p.word)
+		}
+	}
+	return strings.Join(all, " | ")
+}
+
 func kindOfDomain(name string) string {
 	kind, _, _ := strings.Cut(name, "/")
 	return kind
@@ -199,6 +240,16 @@ func (l *Launchd) Print(domain, label string) (string, error) {
 	if j.problem != nil {
 		line("last spawn error = %v", j.problem)
 	}
+	if p := j.properties(); p != "" {
+		line("properties = %s", p)
+	}
+	if len(j.Sockets) > 0 {
+		line("\n\tsockets = {")
+		for _, s := range j.Job.Sockets {
+			line("\t%q = {\n\t\t\ttype = %s\n\t\t\t%s\n\t\t}", s.Name, s.Type, s.place())
+		}
+		line("}")
+	}
 	if len(j.services) > 0 {
 		line("\n\tendpoints = {")
 		for _, s := range j.services {
@@ -209,6 +260,19 @@ func (l *Launchd) Print(domain, label string) (string, error) {
 	}
 	b.WriteString("}\n")
 	return b.String(), nil
+}
+
+// place says where a socket is.
+func (s *Socket) place() string {
+	switch {
+	case s.Path != "":
+		return "path = " + s.Path
+	case s.Env != "":
+		return "path in = " + s.Env
+	case s.Node != "":
+		return "node = " + s.Node + "\n\t\t\tservice = " + s.Service
+	}
+	return "service = " + s.Service
 }
 
 func jobType(domain string) string {

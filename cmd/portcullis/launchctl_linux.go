@@ -64,20 +64,28 @@ func (c *launchctl) verbs() []*cobra.Command {
 		func(out io.Writer, args []string) error {
 			answer, err := c.ask(daemon.RoutineKickstart, target(args[0]).Set("kill", xpc.Bool(kill)))
 			if err == nil && pid && answer.Int64("pid") != 0 {
+				if isTerminal(out) {
+					fmt.Fprint(out, "service spawned with pid: ")
+				}
 				fmt.Fprintln(out, answer.Int64("pid"))
 			}
 			return err
 		})
 	kickstart.Flags().BoolVarP(&kill, "kill", "k", false, "end the program first if it runs")
 	kickstart.Flags().BoolVarP(&pid, "pid", "p", false, "print the process id")
-	load := func(_ io.Writer, args []string) error {
-		_, err := c.ask(daemon.RoutineLoad, paths(xpc.NewDictionary(), args))
-		return err
-	}
-	unload := func(_ io.Writer, args []string) error {
-		_, err := c.ask(daemon.RoutineUnload, paths(xpc.NewDictionary(), args))
-		return err
-	}
+	var enable, disable bool
+	load := verb("load [-w] PATH...", "load jobs into the domain of launchd", cobra.MinimumNArgs(1),
+		func(_ io.Writer, args []string) error {
+			_, err := c.ask(daemon.RoutineLoad, paths(xpc.NewDictionary().Set("enable", xpc.Bool(enable)), args))
+			return err
+		})
+	load.Flags().BoolVarP(&enable, "write", "w", false, "enable them first")
+	unload := verb("unload [-w] PATH...", "stop and unload jobs by their files", cobra.MinimumNArgs(1),
+		func(_ io.Writer, args []string) error {
+			_, err := c.ask(daemon.RoutineUnload, paths(xpc.NewDictionary().Set("disable", xpc.Bool(disable)), args))
+			return err
+		})
+	unload.Flags().BoolVarP(&disable, "write", "w", false, "disable them, too")
 	return []*cobra.Command{
 		verb("bootstrap DOMAIN PATH...", "load jobs into a domain", cobra.MinimumNArgs(2),
 			func(_ io.Writer, args []string) error {
@@ -119,8 +127,18 @@ func (c *launchctl) verbs() []*cobra.Command {
 		verb("enable TARGET", "let a job be loaded, whatever its file says", cobra.ExactArgs(1),
 			c.simple(daemon.RoutineEnable)),
 		verb("disable TARGET", "let a job not be loaded", cobra.ExactArgs(1), c.simple(daemon.RoutineDisable)),
-		verb("load PATH...", "load jobs into the domain of launchd", cobra.MinimumNArgs(1), load),
-		verb("unload PATH...", "stop and unload jobs by their files", cobra.MinimumNArgs(1), unload),
+		verb("print-disabled DOMAIN", "say which jobs enable and disable were called for", cobra.ExactArgs(1),
+			func(out io.Writer, args []string) error {
+				answer, err := c.ask(daemon.RoutineDomain, target(args[0]).Set("disabled", xpc.Bool(true)))
+				if err == nil {
+					fmt.Fprint(out, answer.Text("text"))
+				}
+				return err
+			}),
+		load,
+		unload,
+		verb("remove LABEL", "stop and unload a job, without waiting for its end", cobra.ExactArgs(1),
+			c.simple(daemon.RoutineRemove)),
 		verb("start TARGET", "start a job now", cobra.ExactArgs(1), c.simple(daemon.RoutineKickstart)),
 		verb("stop TARGET", "end a job's program", cobra.ExactArgs(1), c.simple(daemon.RoutineStop)),
 	}

@@ -96,10 +96,15 @@ func runLaunchd(cmd *cobra.Command, f *launchdFlags) error {
 			return fmt.Errorf("cannot make the folder of %s", abs)
 		}
 	}
-	for _, j := range f.jobs {
+	for i, j := range f.jobs {
 		if _, err := os.Stat(j); err != nil {
 			return fmt.Errorf("cannot read %s: %w", j, cause(err))
 		}
+		abs, err := filepath.Abs(j)
+		if err != nil {
+			return err
+		}
+		f.jobs[i] = abs
 	}
 	var mu sync.Mutex
 	d, err := daemon.New(daemon.Config{Socket: f.socket, Control: control, Domain: f.domain, Jobs: f.jobs,

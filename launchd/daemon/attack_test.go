@@ -281,7 +281,7 @@ func TestRealJobs(t *testing.T) {
 		<key>StandardInPath</key><string>`+w.dir+`/in</string><key>RunAtLoad</key><true/>
 		<key>StandardOutPath</key><string>`+out+`</string><key>StandardErrorPath</key><string>`+out+`</string>`)
 	os.WriteFile(w.dir+"/in", []byte("input\n"), 0o600)
-	if err := w.loadFile(launchd.SystemDomain, path); err != nil {
+	if err := w.loadFile(launchd.SystemDomain, path, asItIs); err != nil {
 		t.Fatal(err)
 	}
 	w.until("it ends", func() bool { return w.entry("sh").Status == 7 })
@@ -291,7 +291,7 @@ func TestRealJobs(t *testing.T) {
 		t.Errorf("surroundings:\n%s\nwant\n%s", b, want)
 	}
 	if err := w.loadFile(launchd.SystemDomain, w.file("no", `<key>Label</key><string>no</string><key>Program</key>
-		<string>/no/such/program</string><key>RunAtLoad</key><true/>`)); err != nil {
+		<string>/no/such/program</string><key>RunAtLoad</key><true/>`), asItIs); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.entry("no"); e.Status != 78 {

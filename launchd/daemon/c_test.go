@@ -61,7 +61,7 @@ func TestC(t *testing.T) {
 			} else {
 				path := w.file("echo", fmt.Sprintf(`<key>Label</key><string>echo</string><key>Program</key><string>%s/service</string>
 					<key>StandardOutPath</key><string>%s/out</string><key>StandardErrorPath</key><string>%s/out</string>`, dir, w.dir, w.dir)+echoService)
-				if err := w.loadFile("system", path); err != nil {
+				if err := w.loadFile("system", path, asItIs); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -30,8 +30,9 @@ const (
 	RoutineDisable   = 809
 	RoutineKill      = 812
 	RoutineStop      = 814
+	RoutineRemove    = 816
 	RoutineList      = 815
-	RoutineDomain    = 828 // print a domain
+	RoutineDomain    = 828 // print a domain, or what is disabled in it
 )
 
 const maxControl = 16 << 20
@@ -181,11 +182,14 @@ func (d *Daemon) command(req, answer *xpc.Dictionary) error {
 		var errs []error
 		for _, p := range req.Array("paths") {
 			s, _ := p.(xpc.String)
-			errs = append(errs, d.loadPath(domain, string(s))...)
+			errs = append(errs, d.loadPath(domain, string(s), enabling(req.Bool("enable")))...)
 		}
 		return errors.Join(errs...)
 	case RoutineUnload:
-		return d.unload(domain, label, req.Array("paths"))
+		return d.unload(domain, label, req.Array("paths"), launchd.Switch(!req.Bool("disable")))
+	case RoutineRemove:
+		_, err := core.Unload(domain, label)
+		return err
 	case RoutineKickstart:
 		r := launchd.LeaveRunning
 		if req.Bool("kill") {
@@ -211,7 +215,11 @@ func (d *Daemon) command(req, answer *xpc.Dictionary) error {
 		answer.Set("text", xpc.String(text))
 		return err
 	case RoutineDomain:
-		text, err := core.PrintDomain(domain)
+		show := core.PrintDomain
+		if req.Bool("disabled") {
+			show = core.PrintDisabled
+		}
+		text, err := show(domain)
 		answer.Set("text", xpc.String(text))
 		return err
 	case RoutineList:
@@ -220,12 +228,15 @@ func (d *Daemon) command(req, answer *xpc.Dictionary) error {
 	return &xpc.RemoteError{Message: "not implemented", Code: errNotImplemented}
 }
 
-func (d *Daemon) unload(domain, label string, paths xpc.Array) error {
+func (d *Daemon) unload(domain, label string, paths xpc.Array, loadable launchd.Switch) error {
 	var errs []error
 	var wait []<-chan struct{}
 	for _, p := range paths {
 		s, _ := p.(xpc.String)
 		j, err := d.parseFile(string(s))
+		if err == nil && !loadable {
+			err = d.core.Enable(domain, j.Label, launchd.Off)
+		}
 		if err == nil {
 			var gone <-chan struct{}
 			if gone, err = d.core.Unload(domain, j.Label); err == nil {

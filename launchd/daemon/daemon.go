@@ -230,14 +230,22 @@ func listen(network, path string) (*net.UnixListener, error) {
 // loadAll loads the jobs that the configuration names. What cannot be loaded is logged.
 func (d *Daemon) loadAll() {
 	for _, p := range d.c.Jobs {
-		for _, err := range d.loadPath(d.c.Domain, p) {
+		for _, err := range d.loadPath(d.c.Domain, p, asItIs) {
 			d.log("%v", err)
 		}
 	}
 }
 
+// enabling says whether a job that is disabled is enabled before it is loaded.
+type enabling bool
+
+const (
+	asItIs  enabling = false
+	enabled enabling = true
+)
+
 // loadPath loads a job file, or all job files of a directory, and returns what went wrong.
-func (d *Daemon) loadPath(domain, path string) (errs []error) {
+func (d *Daemon) loadPath(domain, path string, e enabling) (errs []error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return []error{err}
@@ -249,7 +257,7 @@ func (d *Daemon) loadPath(domain, path string) (errs []error) {
 		}
 	}
 	for _, f := range list {
-		if err := d.loadFile(domain, f); err != nil {
+		if err := d.loadFile(domain, f, e); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -259,8 +267,11 @@ func (d *Daemon) loadPath(domain, path string) (errs []error) {
 // maxJobFile is the largest job file.
 const maxJobFile = 1 << 20
 
-func (d *Daemon) loadFile(domain, path string) error {
+func (d *Daemon) loadFile(domain, path string, e enabling) error {
 	j, err := d.parseFile(path)
+	if err == nil && e {
+		err = d.core.Enable(domain, j.Label, launchd.On)
+	}
 	if err != nil {
 		return err
 	}

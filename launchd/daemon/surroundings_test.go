@@ -23,7 +23,7 @@ func shell(label, command, more string) string {
 
 func (w *world) load(domain, label, keys string) {
 	w.Helper()
-	if err := w.loadFile(domain, w.file(label, keys)); err != nil {
+	if err := w.loadFile(domain, w.file(label, keys), asItIs); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -101,7 +101,7 @@ func TestDatagramPath(t *testing.T) {
 	os.WriteFile(path, []byte("x"), 0o600)
 	keys := shell("d", "true", `<key>Sockets</key><dict><key>s</key><dict><key>SockType</key><string>dgram</string>
 		<key>SockPathName</key><string>`+path+`</string></dict></dict>`)
-	if err := w.loadFile(launchd.SystemDomain, w.file("d", keys)); err == nil {
+	if err := w.loadFile(launchd.SystemDomain, w.file("d", keys), asItIs); err == nil {
 		t.Error("the socket was made")
 	}
 	if b, _ := os.ReadFile(path); string(b) != "x" {

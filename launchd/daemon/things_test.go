@@ -126,7 +126,7 @@ func TestRealThings(t *testing.T) {
 					path := w.file("echo", fmt.Sprintf(`<key>Label</key><string>echo</string><key>ProgramArguments</key>
 						<array><string>%s/things</string><string>service</string></array>
 						<key>StandardErrorPath</key><string>%s/echo.err</string>`, dir, w.dir)+echoService)
-					if err := w.loadFile("system", path); err != nil {
+					if err := w.loadFile("system", path, asItIs); err != nil {
 						t.Fatal(err)
 					}
 				}

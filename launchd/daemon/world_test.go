@@ -119,7 +119,7 @@ func (w *world) job(label, role, more string) {
 		%s
 		<key>StandardErrorPath</key><string>%s/%s.err</string>
 		<key>StandardOutPath</key><string>%s/%s.out</string>`+more, label, os.Args[0], env, w.dir, label, w.dir, label))
-	if err := w.loadFile(launchd.SystemDomain, filepath.Join(w.dir, label+".plist")); err != nil {
+	if err := w.loadFile(launchd.SystemDomain, filepath.Join(w.dir, label+".plist"), asItIs); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -58,6 +58,7 @@ type Message struct {
 	ReplyBy string    // the right that goes with it
 	Items   []string  // rights and memory
 	From    *Who      // who sent a received message; nil for the kernel
+	to      *Who      // who receives a sent message; nil for the kernel, and if nobody does
 }
 
 // short is a disposition in the words of Mach's documentation: "copy-send".
@@ -111,27 +112,28 @@ func items(b []byte) (all []string) {
 }
 
 // describe says what a port is, beside its type: the object, the service, or who receives.
-func describe(m *object.Machine, p *ipc.Port) (what string, kernel bool) {
+func describe(m *object.Machine, p *ipc.Port) (what string, receiver *Who, kernel bool) {
 	st := p.State()
 	switch {
 	case st.KernelOwned:
 		if what = m.Describe(p); what == "" {
 			what = "the kernel"
 		}
-		return what, true
+		return what, nil, true
 	case !st.Active:
-		return "dead port", false
+		return "dead port", nil, false
 	case st.Receiver == nil:
-		return "port in a message", false
+		return "port in a message", nil, false
 	}
 	what = "port"
 	if st.Service != nil && st.Service.Name != "" {
 		what = st.Service.Name
 	}
 	if t := object.Owner(st.Receiver); t != nil {
-		what += fmt.Sprintf(" of %s(%d)", program(t), t.PID())
+		receiver = &Who{Program: program(t), PID: t.PID()}
+		what += fmt.Sprintf(" of %s(%d)", receiver.Program, receiver.PID)
 	}
-	return what, false
+	return what, receiver, false
 }
 
 func program(t *object.Task) string { return cmp.Or(t.Program(), "task") }
@@ -144,6 +146,15 @@ const (
 	fromKernel
 	tasks
 )
+
+// answers says that the message is the answer to one that was sent in the same call. Its id alone does not tell who
+// answers: tasks that live with the kernel, as the bootstrap server, are traced as little as the kernel itself.
+func (m *Message) answers(sent *Message) {
+	if m.Number != 0 || m.Port != sent.Reply || m.ID != sent.ID+mach.ReplyOffset || sent.Routine == "" {
+		return
+	}
+	m.Routine, m.From = sent.Routine+" reply", sent.to
+}
 
 // routine names what a message with an id is, "" if that is not known. The kernel asks tasks (exceptions, notifications)
 // and answers them; tasks ask it, and answer.

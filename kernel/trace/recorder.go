@@ -84,7 +84,7 @@ func sent(th *object.Thread, a *ipc.Args) *Message {
 	m := &Message{Number: a.Number, ID: h.ID, Size: uint32(len(a.Send)), Port: h.Remote, With: short(h.Bits.Remote()),
 		Reply: h.Local, ReplyBy: short(h.Bits.Local()), What: "no port"}
 	if e, ok := th.Task().Space.Entry(h.Remote); ok && e.Port != nil {
-		m.What, m.Kernel = describe(th.Task().Machine(), e.Port)
+		m.What, m.to, m.Kernel = describe(th.Task().Machine(), e.Port)
 	}
 	to := tasks
 	if m.Kernel {
@@ -114,6 +114,9 @@ func (r *Recorder) Return(th *object.Thread, tid int, a *ipc.Args, kr mach.KernR
 	if call := r.open[th]; call != nil {
 		e.Begin, e.Sent = call.Begin, call.Sent
 		delete(r.open, th)
+		if e.Received != nil && e.Sent != nil {
+			e.Received.answers(e.Sent)
+		}
 	}
 	if m := e.Received; m != nil && m.Number != 0 {
 		if s := r.senders[m.Number%uint64(len(r.senders))]; s.number == m.Number {

@@ -8,9 +8,7 @@ import (
 
 // caller calls a handler for the thread that waits.
 type caller struct {
-	by   *ipc.Thread
-	from *ipc.Space // who answered
-	pid  int32      // what their message says of them
+	by *ipc.Thread
 }
 
 var _ rpc.Caller[*ipc.Port] = (*caller)(nil)
@@ -26,7 +24,6 @@ func (c *caller) Call(req *rpc.Message[*ipc.Port], _ *rpc.Options) (*rpc.Message
 	if kr != 0 {
 		return nil, kr
 	}
-	c.from, c.pid = a.From, a.Sender.Audit.PID()
 	rep := &rpc.Message[*ipc.Port]{ID: a.ID, Reply: a.Reply, ReplyDisposition: a.ReplyDisposition, Complex: a.Complex,
 		Body: a.Body}
 	for _, it := range a.Items {

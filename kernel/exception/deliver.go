@@ -164,7 +164,7 @@ func (m *message) withState(send func(f int32, old []uint32) (int32, []uint32, m
 		}
 		fresh = state.OnlyPC(m.task.Machine().CPU(), flavor, old, fresh)
 	}
-	return m.thread.SetStateAnswered(m.from, m.pid, flavor, fresh)
+	return m.thread.SetStateAnswered(flavor, fresh)
 }
 
 func release(rights ...*ipc.Port) {

@@ -15,7 +15,6 @@ type Answer struct {
 	ReplyDisposition mach.Disposition
 	Items            []Item
 	Body             []byte
-	From             *Space // of the thread that answered; nil if the kernel did
 	Sender           Identity
 }
 
@@ -106,7 +105,7 @@ func (a *asker) put(answer *Answer) bool {
 func (a *asker) Serve(t *Thread, c *Call) {
 	m := c.message
 	answer := &Answer{ID: c.ID, Complex: m.complex, Reply: m.reply, ReplyDisposition: m.replyDisp,
-		Items: append([]Item(nil), c.Items...), Body: append([]byte(nil), c.Body...), From: t.space, Sender: c.Sender}
+		Items: append([]Item(nil), c.Items...), Body: append([]byte(nil), c.Body...), Sender: c.Sender}
 	for i := range answer.Items {
 		answer.Items[i].Data = nil
 	}

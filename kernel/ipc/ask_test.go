@@ -84,7 +84,7 @@ func TestAsk(t *testing.T) {
 	q.wait()
 	a := q.answer
 	if q.kr != 0 || a.ID != 2505 || string(a.Body) != "done" || len(a.Items) != 1 || a.Items[0].Port != q.port ||
-		a.Reply != q.port || a.From != q.server.Space || a.Sender.Audit.PID() != 2 || !a.Complex {
+		a.Reply != q.port || a.Sender.Audit.PID() != 2 || !a.Complex {
 		t.Errorf("%v: %+v", q.kr, a)
 	}
 	q.server.want(q.server.t.Msg2(send), mach.SendInvalidDest) // the right is used up

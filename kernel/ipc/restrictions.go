@@ -66,7 +66,7 @@ const (
 	GuardRcvInvalidName        Guard = 0x80000
 	GuardMoveWeakReply         Guard = 0x100004
 	GuardNotificationPort      Guard = 0x100006
-	GuardExcThreadSetState     Guard = 0x100007
+	GuardNotificationPortReq   Guard = 0x100008
 	GuardModRefsNonFatal       Guard = 0x200000
 )
 

@@ -79,19 +79,14 @@ func (th *Thread) Active() bool { return th.isActive() }
 // Registers returns what the thread was made with to keep its registers; nil if nothing.
 func (th *Thread) Registers() State { return th.state }
 
-// SetStateAnswered sets registers that came in the answer to the thread's exception. from is who answered: the space
-// and the process id that its messages carry. The restrictions take down what they think of it and let it pass.
+// SetStateAnswered sets registers that came in the answer to the thread's exception, whoever answered.
 //
 // Source: XNU osfmk/kern/thread_act.c, thread_setstatus_from_user and thread_set_state_allowed.
-func (th *Thread) SetStateAnswered(from *ipc.Space, pid int32, flavor uint32, words []uint32) mach.KernReturn {
+func (th *Thread) SetStateAnswered(flavor uint32, words []uint32) mach.KernReturn {
 	if th.state == nil {
 		return mach.KernInvalidArgument
 	}
-	a := restrict.SetThreadState{Target: th.task.Restrict, InException: true, ReplierPID: pid, Flavor: flavor,
-		CPU: th.task.m.cpu}
-	if from != nil {
-		a.Replier = restrict.TaskOf(from)
-	}
+	a := restrict.SetThreadState{Target: th.task.Restrict, InException: true, Flavor: flavor, CPU: th.task.m.cpu}
 	if kr := th.task.m.Restrict.SetThreadState(th.IPC, &a); kr != 0 {
 		return kr
 	}

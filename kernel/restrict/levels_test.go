@@ -258,20 +258,101 @@ var scenarios = []scenario{
 		w.offender.task.Entitlements = map[string]bool{restrict.WeakReplyEntitlement: true}
 		return w.moved(w.offender.construct(ipc.ConstructOptions{Flags: mach.WeakReplyPort}), mach.MoveReceive)
 	}, "---RRR--", code(ipc.GuardMoveWeakReply, 0x103), 0, 0, false},
-	{"MACH_EXC_THREAD_SET_STATE", "answer to an exception of the task with new registers, by another task",
-		func(w *world) mach.KernReturn {
-			return w.r.SetThreadState(w.offender.t, &restrict.SetThreadState{Target: w.offender.task, InException: true,
-				Replier: w.peer.task, ReplierPID: 77, Flavor: mach.ARMThreadState64, CPU: "arm64"})
-		}, "----RR--", code(ipc.GuardExcThreadSetState, 6), 77, 0, false},
 	{"INVALID_NOTIFICATION_PORT", "exception port as the port to notify", func(w *world) mach.KernReturn {
 		o := w.offender
 		to := o.construct(ipc.ConstructOptions{Flags: mach.ExceptionPort})
 		_, kr := o.RequestNotification(o.t, o.plain(), mach.NotifyNoSenders, 0, to, mach.MakeSendOnce)
 		return kr
 	}, "--RRRRRR", code(ipc.GuardNotificationPort, 0), 8, 0, false},
+	{"CV_NOTIFICATION_PORT_REQ", "plain port as the port to notify, by a contained task, with the boot argument",
+		func(w *world) mach.KernReturn {
+			w.r.NotificationPortsRequired = true
+			return w.containedRequest()
+		}, "--RRRR--", code(ipc.GuardNotificationPortReq, 0), 0, 0, true},
+	{"OVERDEALLOC_SOFT", "last reference to the own task port given up, by a task that lets guards be reported",
+		func(w *world) mach.KernReturn {
+			w.offender.task.SetBehavior(restrict.MPDeliver | restrict.MPCorpse)
+			return w.offender.Deallocate(w.offender.t, w.offender.taskSelf())
+		}, "RROOOOEE", code(ipc.GuardModRefsNonFatal, 0x103), 1, mach.KernInvalidCapability, false},
 }
 
-// outcome runs a scenario as a kind of task.
+// unraised does what once raised a guard, or would on another kernel. In want, O is another guard.
+var unraised = []scenario{
+	{rule: "STRICT_REPLY", what: "message with MACH_MSG_STRICT_REPLY, plain reply port; only with the boot argument " +
+		"-enforce_strict_reply", run: func(w *world) mach.KernReturn {
+		to := w.peer.give(w.offender, w.peer.plain(), mach.CopySend)
+		return w.offender.msg(mach.SendMQCall|mach.StrictReply, message(mach.MakeBits(mach.CopySend, mach.MakeSend, 0), to,
+			w.plainReply(), 1))
+	}, want: "--------"},
+	{rule: "CV_NOTIFICATION_PORT_REQ", what: "plain port as the port to notify, by a contained task; only with the " +
+		"boot argument cv_notif_port_required_enforced", run: (*world).containedRequest, want: "--------"},
+	{rule: "RCV_GUARDED_DESC", what: "guarded descriptor received without MACH_RCV_GUARDED_DESC; only by kernels for " +
+		"development", run: func(w *world) mach.KernReturn {
+		o := w.offender
+		box := o.plain()
+		n, kr := w.peer.Allocate(w.peer.t, mach.RightReceive)
+		w.ok(kr)
+		w.ok(w.peer.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, 0, 0), o.give(w.peer, box, mach.CopySend), 0, 1,
+			mach.Descriptor{Type: mach.DescriptorGuardedPort, Name: n, Disposition: mach.MoveReceive,
+				Flags: mach.GuardedUnguardedOnSend | mach.GuardedImmovableReceive})))
+		return o.receive(box, 0)
+	}, want: "--------"},
+	{rule: "RCV_INVALID_NOTIFY", what: "received with the option that was MACH_RCV_NOTIFY; macOS 10.14 alone",
+		run: func(w *world) mach.KernReturn {
+			n := w.offender.plain()
+			w.ok(w.offender.msg(mach.SendMQCall, message(mach.MakeBits(mach.CopySend, 0, 0), n, 0, 1)))
+			return w.offender.receive(n, 0x200)
+		}, want: "--------"},
+	{rule: "SERVICE_PORT_VIOLATION_NON_FATAL", what: "service port moved on; retired, it is fatal now",
+		run: func(w *world) mach.KernReturn {
+			return w.moved(w.launchd.hand(w.offender, w.launchd.service(0, mach.EnforceReplyPortSemantics)), mach.MoveReceive)
+		}, want: "OOOOOOOO", ret: mach.SendInvalidRight},
+	{rule: "SERVICE_PORT_VIOLATION_NON_FATAL", what: "weak service port moved on; retired", run: func(w *world) mach.KernReturn {
+		return w.moved(w.launchd.hand(w.offender, w.launchd.service(0, 0)), mach.MoveReceive)
+	}, want: "--------"},
+	{rule: "PROVISIONAL_REPLY_PORT", what: "MPO_WEAK_REPLY_PORT with the entitlement; retired",
+		run: func(w *world) mach.KernReturn {
+			return w.constructEntitled(mach.WeakReplyPort, restrict.WeakReplyEntitlement)
+		}, want: "--------"},
+	{rule: "OOL_PORT_ARRAY_CREATION", what: "MPO_CONNECTION_PORT_WITH_PORT_ARRAY with the entitlement; retired",
+		run: func(w *world) mach.KernReturn {
+			return w.constructEntitled(mach.ConnectionPortWithPortArray, restrict.PortArrayEntitlement)
+		}, want: "--------"},
+	{rule: "REPLY_PORT_SINGLE_SO_RIGHT", what: "second send-once right to a reply port; the policy is disabled",
+		run: func(w *world) mach.KernReturn {
+			reply := w.offender.construct(ipc.ConstructOptions{Flags: mach.ReplyPort})
+			to := w.peer.give(w.offender, w.peer.plain(), mach.CopySend)
+			m := message(mach.MakeBits(mach.CopySend, mach.MakeSendOnce, 0), to, reply, 1)
+			w.ok(w.offender.msg(mach.SendMQCall, m))
+			return w.offender.msg(mach.SendMQCall, m)
+		}, want: "--------"},
+	{rule: "MACH_EXC_THREAD_SET_STATE", what: "answer to an exception with new registers; analytics alone learn of it, " +
+		"if another task answers from level 3 on", run: func(w *world) mach.KernReturn {
+		return w.r.SetThreadState(w.offender.t, &restrict.SetThreadState{Target: w.offender.task, InException: true,
+			Flavor: mach.ARMThreadState64, CPU: "arm64"})
+	}, want: "--------"},
+	{rule: "ILLEGALMOVE_SOFT", what: "own task control port copied into a message; retired, it is fatal where it is " +
+		"forbidden", run: func(w *world) mach.KernReturn {
+		return w.moved(w.offender.taskSelf(), mach.CopySend)
+	}, want: "--OOOO--", ret: mach.SendInvalidRight},
+}
+
+// containedRequest asks, as a contained task, for a notification on a plain port.
+func (w *world) containedRequest() mach.KernReturn {
+	w.offender.Terminate()
+	w.offender = w.join(restrict.NewTask(w.offender.task.Policy | restrict.Contained))
+	o := w.offender
+	_, kr := o.RequestNotification(o.t, o.plain(), mach.NotifyNoSenders, 0, o.plain(), mach.MakeSendOnce)
+	return kr
+}
+
+func (w *world) constructEntitled(f mach.ConstructFlags, entitlement string) mach.KernReturn {
+	w.offender.task.Entitlements = map[string]bool{entitlement: true}
+	_, kr := w.offender.Construct(w.offender.t, &ipc.ConstructOptions{Flags: f})
+	return kr
+}
+
+// outcome runs a scenario as a kind of task. The letter is O for a guard that is not the scenario's.
 func (s *scenario) outcome(t testing.TB, p restrict.Policy) (letter byte, v *restrict.Violation, kr mach.KernReturn) {
 	w := newWorld(t, p)
 	defer w.end()
@@ -280,6 +361,8 @@ func (s *scenario) outcome(t testing.TB, p restrict.Policy) (letter byte, v *res
 	switch {
 	case len(seen) > 1:
 		t.Fatalf("%d guards were delivered", len(seen))
+	case len(seen) == 1 && nameOf(&seen[0]) != s.rule:
+		return 'O', &seen[0], kr
 	case len(seen) == 1 && seen[0].Fate == restrict.Killed:
 		return 'K', &seen[0], kr
 	case len(seen) == 1:
@@ -290,43 +373,112 @@ func (s *scenario) outcome(t testing.TB, p restrict.Policy) (letter byte, v *res
 	return '-', nil, kr
 }
 
+// nameOf returns what the table of restrictions calls a violation.
+func nameOf(v *restrict.Violation) string {
+	rule, _ := rules.ByCode(v.Code)
+	return rule.Name
+}
+
+// row runs a scenario at all levels and compares the outcomes; it returns the cells, and the first guard of the
+// scenario's own.
+func (s *scenario) row(t *testing.T) (cells string, first *restrict.Violation) {
+	words := map[byte]string{'K': "**killed**", 'R': "reported", 'E': "error", '-': "–"}
+	got := ""
+	for _, c := range columns {
+		letter, v, kr := s.outcome(t, c.policy)
+		got += string(letter)
+		word := words[letter]
+		switch {
+		case letter == 'O':
+			word = v.Fate.String() + " by " + nameOf(v)
+		case v != nil && first == nil:
+			first = v
+		}
+		cells += " " + word + " |"
+		if letter == '-' && kr != 0 || letter != '-' && kr != s.ret {
+			t.Errorf("%s: the call returned %v, want %v", c.name, kr, s.ret)
+		}
+	}
+	if got != s.want {
+		t.Errorf("levels %s, want %s", got, s.want)
+	}
+	return cells, first
+}
+
+// heading begins a table with a column for each kind of task.
+func heading(b *bytes.Buffer, before, after string) {
+	fmt.Fprint(b, before)
+	for _, c := range columns {
+		fmt.Fprintf(b, " %s |", c.name)
+	}
+	cells := strings.Count(before, "|") + strings.Count(after, "|") - 1 + len(columns)
+	fmt.Fprint(b, after, "\n|", strings.Repeat("---|", cells), "\n")
+}
+
 func TestLevels(t *testing.T) {
 	var table bytes.Buffer
-	fmt.Fprint(&table, "| guard | when |")
-	for _, c := range columns {
-		fmt.Fprintf(&table, " %s |", c.name)
-	}
-	fmt.Fprint(&table, " code (first level) | payload | call returns |\n|---|---|", strings.Repeat("---|", len(columns)),
-		"---|---|---|\n")
-	words := map[byte]string{'K': "**killed**", 'R': "reported", 'E': "error", '-': "–"}
+	heading(&table, "| guard | when |", " code (first level) | payload | call returns |")
 	for i := range scenarios {
 		s := &scenarios[i]
 		t.Run(s.rule+"/"+s.what, func(t *testing.T) {
-			fmt.Fprintf(&table, "| %s | %s |", s.rule, s.what)
-			got := ""
-			var first *restrict.Violation
-			for _, c := range columns {
-				letter, v, kr := s.outcome(t, c.policy)
-				got += string(letter)
-				fmt.Fprintf(&table, " %s |", words[letter])
-				if v != nil && first == nil {
-					first = v
-				}
-				if letter == '-' && kr != 0 || letter != '-' && kr != s.ret {
-					t.Errorf("%s: the call returned %v, want %v", c.name, kr, s.ret)
-				}
-			}
-			if got != s.want {
-				t.Errorf("levels %s, want %s", got, s.want)
-			}
+			cells, first := s.row(t)
 			if first == nil {
 				t.Fatal("no level raised the guard")
 			}
 			s.check(t, first)
-			fmt.Fprintf(&table, " `%v` | `%#x` | %v |\n", first.Code, first.Subcode, s.ret.String())
+			fmt.Fprintf(&table, "| %s | %s |%s `%v` | `%#x` | %v |\n", s.rule, s.what, cells, first.Code, first.Subcode,
+				s.ret.String())
 		})
 	}
-	checkTable(t, "../../docs/kernel.md", table.Bytes())
+	checkTable(t, "../../docs/kernel.md", "levels", table.Bytes())
+}
+
+// TestUnraised does what raises no guard any more.
+func TestUnraised(t *testing.T) {
+	var table bytes.Buffer
+	heading(&table, "| guard | flavor | what is done |", " call returns |")
+	for i := range unraised {
+		s := &unraised[i]
+		t.Run(s.rule+"/"+s.what, func(t *testing.T) {
+			cells, first := s.row(t)
+			if first != nil {
+				t.Errorf("raised: %+v", first)
+			}
+			rule, ok := rules.ByName(s.rule)
+			if !ok {
+				t.Errorf("there is no %s", s.rule)
+			}
+			fmt.Fprintf(&table, "| %s | `%#x` | %s |%s %v |\n", s.rule, rule.Flavor, s.what, cells, s.ret.String())
+		})
+	}
+	checkTable(t, "../../docs/kernel.md", "unraised", table.Bytes())
+}
+
+// TestEveryGuard checks that no guard of the table of restrictions is missing, but for those that no public kernel
+// raises.
+func TestEveryGuard(t *testing.T) {
+	done := map[string]bool{"RIGHT_EXISTS": true, "KERN_NO_SPACE": true, "KERN_RESOURCE": true}
+	for _, s := range append(scenarios[:len(scenarios):len(scenarios)], unraised...) {
+		done[s.rule] = true
+	}
+	for _, r := range rules.All() {
+		if r.Guard == rules.GuardMachPort && !done[r.Name] {
+			t.Errorf("%s is in no scenario", r.Name)
+		}
+	}
+}
+
+// TestMovedOnce checks that the first weak reply port that a task moves is reported, and no other.
+func TestMovedOnce(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	w.offender.task.Entitlements = map[string]bool{restrict.WeakReplyEntitlement: true}
+	for i, want := range []int{1, 0, 0} {
+		kr := w.moved(w.offender.construct(ipc.ConstructOptions{Flags: mach.WeakReplyPort}), mach.MoveReceive)
+		if seen := restrict.Of(w.offender.t).Return(kr); len(seen) != want || kr != 0 {
+			t.Errorf("move %d: %v, %d guards, want %d", i, kr, len(seen), want)
+		}
+	}
+	w.end()
 }
 
 // check compares a violation with what is expected and with what the table of restrictions says of it.
@@ -347,13 +499,13 @@ func (s *scenario) check(t *testing.T, v *restrict.Violation) {
 }
 
 // checkTable compares the table in a document with what the test found.
-func checkTable(t *testing.T, path string, table []byte) {
+func checkTable(t *testing.T, path, name string, table []byte) {
 	t.Helper()
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const begin, end = "<!-- levels: written by go test ./kernel/restrict -update -->\n", "<!-- end -->"
+	begin, end := "<!-- "+name+": written by go test ./kernel/restrict -update -->\n", "<!-- end -->"
 	head, rest, ok := bytes.Cut(doc, []byte(begin))
 	old, tail, ok2 := bytes.Cut(rest, []byte(end))
 	if !ok || !ok2 {

@@ -5,16 +5,17 @@ import (
 	"portcullis.dev/mach"
 )
 
-// MoveReceive implements ipc.Restrictions.
+// MoveReceive implements ipc.Restrictions. That a weak reply port moved is reported once for a task.
 //
-// Source: ipc_move_receive_allowed.
+// Source: ipc_move_receive_allowed; ipc_sec_policy_array for how often.
 func (r *Restrictions) MoveReceive(t *ipc.Thread, s *ipc.Space, p *ipc.Port, name mach.Name) bool {
 	task := taskOf(s)
 	if p.Type() == mach.PortTypeService && !task.Launchd {
 		r.raise(t, ipc.GuardServicePort, 0, uint64(name))
 		return false
 	}
-	if p.Type() == mach.PortTypeWeakReply && task.Policy.Applies(EnhancedV2) {
+	if p.Type() == mach.PortTypeWeakReply && task.Policy.Applies(EnhancedV2) &&
+		task.movedWeakReply.CompareAndSwap(false, true) {
 		r.raise(t, ipc.GuardMoveWeakReply, uint32(name), 0)
 	}
 	if p.ReceiveImmovable() {
@@ -163,8 +164,14 @@ func (r *Restrictions) PortDestroyed(t *ipc.Thread, p *ipc.Port, to ipc.Notify, 
 // target is a kernel address cut short in XNU; here it is 0.
 //
 // Source: ipc_port_can_receive_notifications.
-func (r *Restrictions) NotifyPort(t *ipc.Thread, _ *ipc.Space, p *ipc.Port) {
-	if p != nil && !p.Policy().Notify {
+func (r *Restrictions) NotifyPort(t *ipc.Thread, s *ipc.Space, p *ipc.Port) {
+	if p == nil {
+		return
+	}
+	if !p.Policy().Notify {
 		r.raise(t, ipc.GuardNotificationPort, 0, uint64(p.Type()))
+	}
+	if r.NotificationPortsRequired && taskOf(s).Policy.Applies(Contained) && p.Type() != mach.PortTypeNotification {
+		r.raise(t, ipc.GuardNotificationPortReq, 0, 0)
 	}
 }

@@ -158,8 +158,8 @@ func TestThreadSetState(t *testing.T) {
 			mach.KernNoAccess},
 		{"debug registers, fatal PAC", restrict.SetThreadState{Target: pac, FromUser: true, Flavor: 15}, false,
 			mach.KernNoAccess},
-		{"answer to an exception", restrict.SetThreadState{Target: at(rules.Level3), InException: true, Replier: self.task,
-			Flavor: 6}, false, 0},
+		{"answer to an exception", restrict.SetThreadState{Target: at(rules.Level3), InException: true, Flavor: 6},
+			false, 0},
 	} {
 		c.a.CPU = "arm64"
 		r.NotMac = c.not

@@ -15,6 +15,9 @@ type System struct {
 	KernelDebugging bool
 	// PortArraysAllowed is the boot argument ool_port_array_enforced turned off.
 	PortArraysAllowed bool
+	// NotificationPortsRequired is the boot argument cv_notif_port_required_enforced turned on: it is reported when a
+	// contained task asks for notifications on a port that is not made for them.
+	NotificationPortsRequired bool
 }
 
 func (s *System) sip() bool { return s.NotMac || !s.SIPOff }

@@ -29,7 +29,8 @@ type Task struct {
 	// Owner is for whoever made the task; the package does not look at it.
 	Owner any
 
-	behavior atomic.Uint32
+	behavior       atomic.Uint32
+	movedWeakReply atomic.Bool // and was reported for it
 }
 
 // NewTask makes a task with the guard behaviour its policy gives it.

@@ -118,6 +118,11 @@ func (p *person) msg(o mach.Option, b []byte) mach.KernReturn {
 	return p.t.Msg2(&ipc.Args{Options: mach.SendMsg | mach.SendTimeout | o, Send: b})
 }
 
+// receive receives without waiting.
+func (p *person) receive(n mach.Name, o mach.Option) mach.KernReturn {
+	return p.t.Msg2(&ipc.Args{Options: mach.RcvMsg | mach.RcvTimeout | o, Receive: n, Buffer: make([]byte, 256)})
+}
+
 // call sends to a kernel object and receives the answer on reply.
 func (p *person) call(o mach.Option, b []byte, reply mach.Name) mach.KernReturn {
 	return p.t.Msg2(&ipc.Args{Options: mach.SendMsg | mach.RcvMsg | mach.RcvTimeout | o, Send: b, Receive: reply,

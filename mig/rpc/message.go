@@ -95,13 +95,15 @@ func (m *Message[P]) Take(index, n int) {
 	}
 }
 
-// AddPort adds a descriptor of one right.
+// AddPort adds a descriptor of one right. The message is complex then, as it is after every Add.
 func (m *Message[P]) AddPort(p P, d mach.Disposition) {
+	m.Complex = true
 	m.Items = append(m.Items, Item[P]{Type: mach.DescriptorPort, Disposition: d, Port: p})
 }
 
 // AddPorts adds a descriptor of an array of rights out of line.
 func (m *Message[P]) AddPorts(p []P, d mach.Disposition, free bool) {
+	m.Complex = true
 	m.Items = append(m.Items, Item[P]{Type: mach.DescriptorOOLPorts, Disposition: d, Copy: mach.CopyVirtual,
 		Deallocate: free, Ports: p, Size: uint32(len(p))})
 }
@@ -112,5 +114,6 @@ func (m *Message[P]) AddMemory(b []byte, free, physical bool) {
 	if physical {
 		it.Copy = mach.CopyPhysical
 	}
+	m.Complex = true
 	m.Items = append(m.Items, it)
 }

@@ -40,6 +40,26 @@ func loaded() *Message[mach.Name] {
 	return m
 }
 
+// TestAddIsComplex checks that no descriptor that was added is left out on the wire.
+func TestAddIsComplex(t *testing.T) {
+	for name, add := range map[string]func(*Message[mach.Name]){
+		"port":   func(m *Message[mach.Name]) { m.AddPort(10, mach.CopySend) },
+		"ports":  func(m *Message[mach.Name]) { m.AddPorts(nil, mach.CopySend, false) },
+		"memory": func(m *Message[mach.Name]) { m.AddMemory(nil, false, false) },
+	} {
+		m := &Message[mach.Name]{ID: 1, Dest: 1}
+		add(m)
+		b, err := Encode(m, noMemory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(b, noMemory{})
+		if err != nil || !got.Complex || len(got.Items) != 1 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestAnswer(t *testing.T) {
 	tests := []struct {
 		name  string

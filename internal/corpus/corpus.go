@@ -1,4 +1,5 @@
-// Package corpus gives tests real packages to read: Mach-O files as people ship them, fetched once with npm(1) and kept.
+// Package corpus gives tests real packages to read: Mach-O files as people ship them, fetched once with npm(1) or
+// go(1) and kept.
 //
 // Packages are kept in PORTCULLIS_CORPUS, by default the folder portcullis/corpus of the user's cache. Each must have
 // the integrity recorded in packages.txt. What cannot be fetched, because there is no npm or no network, skips the test
@@ -12,9 +13,11 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha512"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +77,33 @@ func NPM(t testing.TB, spec string) string {
 		t.Fatalf("corpus: %s: %v", spec, err)
 	}
 	return ""
+}
+
+// Module returns the path of a Go module's zip file, for instance of "golang.org/toolchain@v0.0.1-go1.25.0.darwin-arm64".
+// It is kept where go(1) keeps modules, and go(1) checks it.
+func Module(t testing.TB, spec string) string {
+	t.Helper()
+	want, ok := integrities()[spec]
+	if !ok {
+		t.Fatalf("corpus: %s is not in packages.txt; add it with the sum of: go mod download -json %s", spec, spec)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), fetchTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", spec)
+	cmd.Dir = t.TempDir() // in no module
+	out, err := cmd.Output()
+	var m struct{ Zip, Sum, Error string }
+	if jsonErr := json.Unmarshal(out, &m); err != nil || jsonErr != nil || m.Error != "" {
+		msg := fmt.Sprintf("corpus: NOT TESTED: %s could not be fetched: %v %v %s", spec, err, jsonErr, m.Error)
+		if os.Getenv(EnvRequired) == "1" {
+			t.Fatal(msg)
+		}
+		t.Skip(msg)
+	}
+	if m.Sum != want {
+		t.Fatalf("corpus: %s: its sum is %s, but packages.txt has %s", spec, m.Sum, want)
+	}
+	return m.Zip
 }
 
 // missing skips the test, or fails it where packages are required.

@@ -22,13 +22,13 @@ var callers = []struct {
 	spec, image, arch string
 	share             float64
 }{
-	{"sentry-cordova@0.17.0", "Sentry", "arm64", 0.05},
+	{"sentry-cordova@0.17.0", "Sentry", "arm64", 0.02},
 	{"cordova-fabric-plugin@1.1.10", "CLSMachException.o", "arm64", 0.1},
 	{"@dynatrace/cordova-plugin@1.191.2", "KSCrashMonitor_MachException.o", "arm64", 0.1},
-	{"react-native-testfairy@2.65.0", "PLCrashMachExceptionPort.o", "arm64e", 0.3},
+	{"react-native-testfairy@2.65.0", "PLCrashMachExceptionPort.o", "arm64e", 0.35},
 	{"react-native-testfairy@2.65.0", "PLCrashMachExceptionServer.o", "arm64", 0.3},
 	{"@bytecodealliance/wizer-darwin-arm64@10.0.0", "wizer", "arm64", 0.05},
-	{"@bytecodealliance/wizer-darwin-x64@10.0.0", "wizer", "x86_64", 0.1},
+	{"@bytecodealliance/wizer-darwin-x64@10.0.0", "wizer", "x86_64", 0.08},
 }
 
 // TestCalls damages published images in the functions that make calls which are judged, so that code is followed which
@@ -38,7 +38,7 @@ func TestCalls(t *testing.T) {
 		t.Run(c.image+" "+c.arch, func(t *testing.T) {
 			data, calls := caller(t, corpus.NPM(t, c.spec), c.image, c.arch)
 			v := newVictim(t)
-			v.garbage = 4 << 30 // code is followed until the budget of the image is used up
+			v.garbage = followed
 			regions := append(hostile.Regions(data), calls...)
 			found := 0
 			for seed := range uint64(c.share * float64(mutants(t))) {

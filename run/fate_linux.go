@@ -14,6 +14,7 @@ import (
 type fate struct {
 	At      int64    `json:"at"` // of the last of it, in nanoseconds since 1970
 	Killed  bool     `json:"killed"`
+	Seen    int      `json:"seen"`              // violations
 	Reports []Report `json:"reports,omitempty"` // the first of them
 }
 
@@ -46,7 +47,7 @@ func (s *Session) fateOf(pid int) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.fates[pid]; f != nil {
-		return fate{f.At, f.Killed, append([]Report(nil), f.Reports...)}
+		return fate{f.At, f.Killed, f.Seen, append([]Report(nil), f.Reports...)}
 	}
 	return fate{}
 }

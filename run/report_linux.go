@@ -32,7 +32,10 @@ func (s *Session) violated(v *linux.Violation) {
 	s.mu.Lock()
 	s.seen++
 	s.mu.Unlock()
-	s.befalls(v.Process.PID, func(f *fate) { f.Killed = f.Killed || v.Fate == restrict.Killed })
+	s.befalls(v.Process.PID, func(f *fate) {
+		f.Seen++
+		f.Killed = f.Killed || v.Fate == restrict.Killed
+	})
 	if s.options.Trace != nil {
 		s.options.Trace.Violated(v.Process.Task, v.TID, &v.Violation)
 	}

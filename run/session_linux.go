@@ -153,7 +153,7 @@ func (s *Session) remove() {
 	}
 }
 
-// Violations returns how many violations were seen.
+// Violations returns how many violations were seen: of all tasks, or in a kernel that was joined, of the programs run.
 func (s *Session) Violations() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,6 +197,11 @@ func (s *Session) RunCommand(cmd *exec.Cmd) (Status, error) {
 	f, err := s.since(cmd.Process.Pid, start)
 	if err != nil && s.options.Log != nil {
 		s.options.Log.Warn("the kernel does not say what befell the program", "error", err)
+	}
+	if s.Kernel == nil {
+		s.mu.Lock()
+		s.seen += f.Seen
+		s.mu.Unlock()
 	}
 	if s.Kernel == nil && s.options.Reported != nil {
 		for _, r := range f.Reports {

@@ -85,6 +85,8 @@ func TestLayout(t *testing.T) {
 		"PT_OP_MSG_LEGACY":                        uint64(OpMsgLegacy),
 		"PT_OP_TASK_SELF":                         uint64(OpTaskSelf),
 		"PT_OP_BOOTSTRAP_PORT":                    uint64(OpBootstrapPort),
+		"PT_OP_TASK_READ_FOR_PID":                 uint64(OpTaskReadForPID),
+		"PT_OP_TASK_INSPECT_FOR_PID":              uint64(OpTaskInspectForPID),
 		"PT_OP_PORT_ALLOCATE":                     uint64(OpPortAllocate),
 		"PT_OP_PORT_INSERT_RIGHT":                 uint64(OpPortInsertRight),
 		"PT_OP_PORT_INSERT_MEMBER":                uint64(OpPortInsertMember),

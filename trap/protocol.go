@@ -82,6 +82,8 @@ const (
 	OpThreadPort
 	OpThreadEnds
 	OpBootstrapPort
+	OpTaskReadForPID
+	OpTaskInspectForPID
 )
 
 // Operations on port names.

@@ -232,6 +232,10 @@ func (l *lane) operation() mach.KernReturn {
 		return named(th.IPC.SpecialReplyPort())
 	case trap.OpTaskForPID:
 		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Control)
+	case trap.OpTaskReadForPID:
+		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Read)
+	case trap.OpTaskInspectForPID:
+		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Inspect)
 	case trap.OpTaskNameForPID:
 		return l.taskForPID(mach.Name(a[0]), int(int32(a[1])), object.Name)
 	case trap.OpPIDForTask:
@@ -380,7 +384,7 @@ func (l *lane) own(name mach.Name) bool {
 // taskForPID gives the caller a port of the task with a process id. Control ports of others are for the same user, or
 // root, and Developer Mode decides if they are alive.
 //
-// Source: XNU bsd/vm/vm_unix.c, task_for_pid and task_name_for_pid.
+// Source: XNU bsd/vm/vm_unix.c, task_for_pid and its kin, task_for_pid_posix_check.
 func (l *lane) taskForPID(self mach.Name, pid int, f object.Flavor) mach.KernReturn {
 	if !l.own(self) {
 		return mach.KernFailure

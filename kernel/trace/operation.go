@@ -23,7 +23,8 @@ var forms = map[trap.Op]form{
 	trap.OpSpecialReplyPort: {"thread_get_special_reply_port", "m", 'N'}, trap.OpTaskForPID: {"task_for_pid", "d", 'n'},
 	trap.OpTaskNameForPID: {"task_name_for_pid", "d", 'n'}, trap.OpPIDForTask: {"pid_for_task", "mn", 'd'},
 	trap.OpThreadPort: {"pthread_mach_thread_np", "md", 'n'}, trap.OpThreadEnds: {"thread_terminate", "m", 0},
-	trap.OpBootstrapPort: {"task_get_bootstrap_port", "m", 'n'},
+	trap.OpBootstrapPort: {"task_get_bootstrap_port", "m", 'n'}, trap.OpTaskReadForPID: {"task_read_for_pid", "d", 'n'},
+	trap.OpTaskInspectForPID: {"task_inspect_for_pid", "d", 'n'},
 
 	trap.OpPortAllocate: {"mach_port_allocate", "r", 'n'}, trap.OpPortDestroy: {"mach_port_destroy", "n", 0},
 	trap.OpPortDeallocate: {"mach_port_deallocate", "n", 0}, trap.OpPortModRefs: {"mach_port_mod_refs", "nrd", 0},

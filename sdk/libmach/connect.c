@@ -423,6 +423,7 @@ after_fork_child(void)
 		t->reply = t->special = t->self = MACH_PORT_NULL;
 	}
 	mach_task_self_ = bootstrap_port = MACH_PORT_NULL;
+	pt_begins();
 	if (was)
 		connect_once();
 	release(&old);
@@ -443,6 +444,7 @@ portcullis_task(void)
 	if (begun)
 		return;
 	begun = 1;
+	pt_begins();
 	has_key = pthread_key_create(&ends, thread_ends) == 0;
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 	path = getenv(PT_ENVIRONMENT);

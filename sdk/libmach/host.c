@@ -32,6 +32,28 @@ mach_task_is_self(task_name_t task)
 	return _kernelrpc_mach_task_is_self(task, &is) == KERN_SUCCESS && is;
 }
 
+static pthread_t main_thread;
+
+/* The C library has no name for the main thread: it is remembered when it is there. */
+void
+pt_begins(void)
+{
+	if (syscall(SYS_gettid) == getpid())
+		main_thread = pthread_self();
+}
+
+pthread_t
+pthread_main_thread_np(void)
+{
+	return main_thread;
+}
+
+int
+pthread_main_np(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
 /*
  * Where the C library keeps a thread's id in what pthread_t points to. The C library does not say; it is looked for once,
  * in the caller's own. 0: not found.

@@ -76,6 +76,9 @@ PT_HIDDEN int pt_write(uint64_t to, const void *from, size_t n);
 PT_HIDDEN void pt_unmap(uint64_t address, uint64_t size);
 PT_HIDDEN size_t pt_page(void);
 
+/* host.c */
+PT_HIDDEN void pt_begins(void); /* in the thread that a process begins with */
+
 /* fault.c */
 PT_HIDDEN void pt_install(void);
 PT_HIDDEN void pt_alternate_stack(void);

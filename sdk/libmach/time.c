@@ -46,6 +46,44 @@ mach_continuous_approximate_time(void)
 	return mach_continuous_time();
 }
 
+/* Looked at between two looks at the clock that the others are told by, until those lie so near that all is one moment. */
+kern_return_t
+mach_get_times(uint64_t *absolute, uint64_t *continuous, struct timespec *calendar)
+{
+	uint64_t nearest = ~(uint64_t)0;
+
+	for (int tries = 0; tries < 8; tries++) {
+		struct timespec now, boot;
+		uint64_t before = mach_absolute_time(), after;
+
+		clock_gettime(CLOCK_REALTIME, &now);
+		clock_gettime(CLOCK_BOOTTIME, &boot);
+		after = mach_absolute_time();
+		if (after - before >= nearest)
+			continue;
+		nearest = after - before;
+		if (absolute != NULL)
+			*absolute = before;
+		if (continuous != NULL)
+			*continuous = (uint64_t)boot.tv_sec * NSEC_PER_SEC + (uint64_t)boot.tv_nsec;
+		if (calendar != NULL)
+			*calendar = now;
+		if (nearest < NSEC_PER_USEC)
+			break;
+	}
+	return KERN_SUCCESS;
+}
+
+uint64_t
+mach_boottime_usec(void)
+{
+	uint64_t continuous;
+	struct timespec now;
+
+	mach_get_times(NULL, &continuous, &now);
+	return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / NSEC_PER_USEC - continuous / NSEC_PER_USEC;
+}
+
 kern_return_t
 mach_timebase_info(mach_timebase_info_t info)
 {

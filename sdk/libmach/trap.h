@@ -147,6 +147,8 @@ enum pt_op {
 	PT_OP_THREAD_PORT,	      /* Linux thread id of a thread of the task that has a lane -> code, name of its control port */
 	PT_OP_THREAD_ENDS,	      /* the last trap of a thread */
 	PT_OP_BOOTSTRAP_PORT,	      /* -> code, name of a send right to the task's bootstrap port */
+	PT_OP_TASK_READ_FOR_PID,      /* task, pid -> code, name */
+	PT_OP_TASK_INSPECT_FOR_PID,   /* task, pid -> code, name */
 
 	PT_OP_PORT_ALLOCATE = 64,     /* task, right -> code, name */
 	PT_OP_PORT_DESTROY,	      /* task, name */

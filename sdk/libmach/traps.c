@@ -186,24 +186,38 @@ mach_host_self(void)
 	return host_self_trap();
 }
 
-kern_return_t
-task_for_pid(mach_port_name_t task, int pid, mach_port_name_t *port)
+static kern_return_t
+for_pid(uint32_t op, mach_port_name_t task, int pid, mach_port_name_t *port)
 {
 	uint64_t value = 0;
-	kern_return_t kr = pt_code(PT_CALL(PT_OP_TASK_FOR_PID, &value, task, (uint32_t)pid));
+	kern_return_t kr = pt_code(PT_CALL(op, &value, task, (uint32_t)pid));
 
 	*port = kr == KERN_SUCCESS ? (mach_port_name_t)value : MACH_PORT_NULL;
 	return kr;
 }
 
 kern_return_t
+task_for_pid(mach_port_name_t task, int pid, mach_port_name_t *port)
+{
+	return for_pid(PT_OP_TASK_FOR_PID, task, pid, port);
+}
+
+kern_return_t
+task_read_for_pid(mach_port_name_t task, int pid, mach_port_name_t *port)
+{
+	return for_pid(PT_OP_TASK_READ_FOR_PID, task, pid, port);
+}
+
+kern_return_t
+task_inspect_for_pid(mach_port_name_t task, int pid, mach_port_name_t *port)
+{
+	return for_pid(PT_OP_TASK_INSPECT_FOR_PID, task, pid, port);
+}
+
+kern_return_t
 task_name_for_pid(mach_port_name_t task, int pid, mach_port_name_t *port)
 {
-	uint64_t value = 0;
-	kern_return_t kr = pt_code(PT_CALL(PT_OP_TASK_NAME_FOR_PID, &value, task, (uint32_t)pid));
-
-	*port = kr == KERN_SUCCESS ? (mach_port_name_t)value : MACH_PORT_NULL;
-	return kr;
+	return for_pid(PT_OP_TASK_NAME_FOR_PID, task, pid, port);
 }
 
 kern_return_t

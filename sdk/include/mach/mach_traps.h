@@ -39,6 +39,8 @@ extern mach_port_name_t mach_reply_port(void);
 extern mach_port_name_t thread_get_special_reply_port(void);
 
 extern kern_return_t task_for_pid(mach_port_name_t target_tport, int pid, mach_port_name_t *t);
+extern kern_return_t task_read_for_pid(mach_port_name_t target_tport, int pid, mach_port_name_t *t);
+extern kern_return_t task_inspect_for_pid(mach_port_name_t target_tport, int pid, mach_port_name_t *t);
 extern kern_return_t task_name_for_pid(mach_port_name_t target_tport, int pid, mach_port_name_t *tn);
 extern kern_return_t pid_for_task(mach_port_name_t t, int *x);
 

@@ -185,6 +185,7 @@ typedef struct {
 	mach_port_name_t msgh_voucher_port;
 	mach_msg_id_t msgh_id;
 } mach_msg_header_t;
+#define MACH_MSG_HEADER_EMPTY (mach_msg_header_t){ 0, 0, 0, 0, 0, 0 }
 #define msgh_reserved msgh_voucher_port
 #define MACH_MSG_NULL ((mach_msg_header_t *)0)
 

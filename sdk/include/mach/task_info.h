@@ -145,12 +145,46 @@ struct task_vm_info {
 	mach_vm_size_t compressed;
 	mach_vm_size_t compressed_peak;
 	mach_vm_size_t compressed_lifetime;
-	mach_vm_size_t phys_footprint;
-	mach_vm_address_t min_address;
+	mach_vm_size_t phys_footprint; /* since revision 1 */
+	mach_vm_address_t min_address; /* 2 */
 	mach_vm_address_t max_address;
+	int64_t ledger_phys_footprint_peak; /* 3 */
+	int64_t ledger_purgeable_nonvolatile;
+	int64_t ledger_purgeable_novolatile_compressed;
+	int64_t ledger_purgeable_volatile;
+	int64_t ledger_purgeable_volatile_compressed;
+	int64_t ledger_tag_network_nonvolatile;
+	int64_t ledger_tag_network_nonvolatile_compressed;
+	int64_t ledger_tag_network_volatile;
+	int64_t ledger_tag_network_volatile_compressed;
+	int64_t ledger_tag_media_footprint;
+	int64_t ledger_tag_media_footprint_compressed;
+	int64_t ledger_tag_media_nofootprint;
+	int64_t ledger_tag_media_nofootprint_compressed;
+	int64_t ledger_tag_graphics_footprint;
+	int64_t ledger_tag_graphics_footprint_compressed;
+	int64_t ledger_tag_graphics_nofootprint;
+	int64_t ledger_tag_graphics_nofootprint_compressed;
+	int64_t ledger_tag_neural_footprint;
+	int64_t ledger_tag_neural_footprint_compressed;
+	int64_t ledger_tag_neural_nofootprint;
+	int64_t ledger_tag_neural_nofootprint_compressed;
+	uint64_t limit_bytes_remaining; /* 4 */
+	integer_t decompressions; /* 5 */
+	int64_t ledger_swapins; /* 6 */
+	int64_t ledger_tag_neural_nofootprint_total; /* 7 */
+	int64_t ledger_tag_neural_nofootprint_peak;
 };
 typedef struct task_vm_info task_vm_info_data_t, *task_vm_info_t;
 #define TASK_VM_INFO_COUNT ((mach_msg_type_number_t)(sizeof(task_vm_info_data_t) / sizeof(natural_t)))
+#define TASK_VM_INFO_REV7_COUNT TASK_VM_INFO_COUNT
+#define TASK_VM_INFO_REV6_COUNT ((mach_msg_type_number_t)89)
+#define TASK_VM_INFO_REV5_COUNT ((mach_msg_type_number_t)87)
+#define TASK_VM_INFO_REV4_COUNT ((mach_msg_type_number_t)86)
+#define TASK_VM_INFO_REV3_COUNT ((mach_msg_type_number_t)84)
+#define TASK_VM_INFO_REV2_COUNT ((mach_msg_type_number_t)42)
+#define TASK_VM_INFO_REV1_COUNT ((mach_msg_type_number_t)38)
+#define TASK_VM_INFO_REV0_COUNT ((mach_msg_type_number_t)36)
 
 #define TASK_TRACE_MEMORY_INFO 24
 #define TASK_WAIT_STATE_INFO 25

@@ -32,6 +32,23 @@ struct task_category_policy {
 typedef struct task_category_policy task_category_policy_data_t, *task_category_policy_t;
 #define TASK_CATEGORY_POLICY_COUNT ((mach_msg_type_number_t)(sizeof(task_category_policy_data_t) / sizeof(integer_t)))
 
+#define LATENCY_QOS_TIER_UNSPECIFIED 0
+#define LATENCY_QOS_TIER_0 0xff0001
+#define LATENCY_QOS_TIER_1 0xff0002
+#define LATENCY_QOS_TIER_2 0xff0003
+#define LATENCY_QOS_TIER_3 0xff0004
+#define LATENCY_QOS_TIER_4 0xff0005
+#define LATENCY_QOS_TIER_5 0xff0006
+#define THROUGHPUT_QOS_TIER_UNSPECIFIED 0
+#define THROUGHPUT_QOS_TIER_0 0xfe0001
+#define THROUGHPUT_QOS_TIER_1 0xfe0002
+#define THROUGHPUT_QOS_TIER_2 0xfe0003
+#define THROUGHPUT_QOS_TIER_3 0xfe0004
+#define THROUGHPUT_QOS_TIER_4 0xfe0005
+#define THROUGHPUT_QOS_TIER_5 0xfe0006
+#define LATENCY_QOS_LAUNCH_DEFAULT_TIER LATENCY_QOS_TIER_3
+#define THROUGHPUT_QOS_LAUNCH_DEFAULT_TIER THROUGHPUT_QOS_TIER_3
+
 typedef integer_t task_latency_qos_t;
 typedef integer_t task_throughput_qos_t;
 struct task_qos_policy {

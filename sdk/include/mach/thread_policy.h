@@ -49,7 +49,38 @@ typedef struct thread_affinity_policy thread_affinity_policy_data_t, *thread_aff
 
 #define THREAD_BACKGROUND_POLICY 5
 #define THREAD_BACKGROUND_POLICY_DARWIN_BG 0x1000
+struct thread_background_policy {
+	integer_t priority;
+};
+typedef struct thread_background_policy thread_background_policy_data_t, *thread_background_policy_t;
+#define THREAD_BACKGROUND_POLICY_COUNT \
+	((mach_msg_type_number_t)(sizeof(thread_background_policy_data_t) / sizeof(integer_t)))
+
 #define THREAD_LATENCY_QOS_POLICY 7
+typedef integer_t thread_latency_qos_t;
+struct thread_latency_qos_policy {
+	thread_latency_qos_t thread_latency_qos_tier;
+};
+typedef struct thread_latency_qos_policy thread_latency_qos_policy_data_t, *thread_latency_qos_policy_t;
+#define THREAD_LATENCY_QOS_POLICY_COUNT \
+	((mach_msg_type_number_t)(sizeof(thread_latency_qos_policy_data_t) / sizeof(integer_t)))
+
 #define THREAD_THROUGHPUT_QOS_POLICY 8
+typedef integer_t thread_throughput_qos_t;
+struct thread_throughput_qos_policy {
+	thread_throughput_qos_t thread_throughput_qos_tier;
+};
+typedef struct thread_throughput_qos_policy thread_throughput_qos_policy_data_t, *thread_throughput_qos_policy_t;
+#define THREAD_THROUGHPUT_QOS_POLICY_COUNT \
+	((mach_msg_type_number_t)(sizeof(thread_throughput_qos_policy_data_t) / sizeof(integer_t)))
+
+/* Can be asked for, and is set by the thread library alone. */
+#define THREAD_QOS_POLICY 9
+struct thread_qos_policy {
+	integer_t qos_tier;
+	integer_t tier_importance;
+};
+typedef struct thread_qos_policy thread_qos_policy_data_t, *thread_qos_policy_t;
+#define THREAD_QOS_POLICY_COUNT ((mach_msg_type_number_t)(sizeof(thread_qos_policy_data_t) / sizeof(integer_t)))
 
 #endif

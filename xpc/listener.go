@@ -77,7 +77,8 @@ func (l *Listener) Require(r Requirement) {
 	l.requirement = r
 }
 
-// Accept waits for a client and returns the connection to it, which must be activated or cancelled.
+// Accept waits for a client and returns the connection to it, which must be activated or cancelled. The error is or holds
+// ErrInvalid where the listener is over.
 func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
 	th, err := l.thread()
 	if err != nil {
@@ -114,6 +115,8 @@ func (l *Listener) Accept(ctx context.Context) (*Connection, error) {
 			continue
 		case spoiled(kr):
 			continue
+		case kr == mach.RcvPortDied: // with the kernel, or with launchd
+			return nil, fmt.Errorf("%w: listener %s: %w", ErrInvalid, l.name, kr)
 		case kr != 0:
 			return nil, fmt.Errorf("xpc: listener %s: %w", l.name, kr)
 		}

@@ -214,9 +214,10 @@ func (t *Thread) checkReply(s *Space, name mach.Name, e *entry, d mach.Dispositi
 
 // copyinBody takes rights and memory of the descriptors in b. An error leaves what was taken in the message.
 func (t *Thread) copyinBody(c *cleanup, m *Message, b []byte, o mach.Option) mach.KernReturn {
-	flags := deadOK
+	flags, lend := deadOK, t.space.lender != nil
 	if m.dest.kernelReceives() {
 		flags |= allowImmovable
+		lend = false
 	}
 	for len(b) > 0 {
 		var d mach.Descriptor
@@ -231,7 +232,7 @@ func (t *Thread) copyinBody(c *cleanup, m *Message, b []byte, o mach.Option) mac
 		default:
 			if d.Size > 0 {
 				var ok bool
-				if item.Data, ok = t.copyinMemory(d.Address, d.Size, d.Deallocate); !ok {
+				if item.Data, ok = t.copyinData(&d, lend); !ok {
 					kr = mach.SendInvalidMemory
 				}
 			}
@@ -242,6 +243,14 @@ func (t *Thread) copyinBody(c *cleanup, m *Message, b []byte, o mach.Option) mac
 		m.desc = append(m.desc, item)
 	}
 	return 0
+}
+
+// copyinData takes the memory of a descriptor, which may be lent where the kernel does not look at it.
+func (t *Thread) copyinData(d *mach.Descriptor, lend bool) ([]byte, bool) {
+	if lend {
+		return t.space.lender.Lend(t, d.Address, d.Size)
+	}
+	return t.copyinMemory(d.Address, d.Size, d.Deallocate)
 }
 
 func (t *Thread) copyinMemory(addr uint64, size uint32, deallocate bool) ([]byte, bool) {

@@ -32,6 +32,9 @@ type Config struct {
 	// no bytes, and must not block. It also gets memory that objects put into replies, which it did not bring: it has to
 	// know its own.
 	Release func([]byte)
+	// Bring, if not nil, puts into a buffer what a Lender has lent; it is called before the kernel reads memory that came
+	// with a message. It gets other memory, too.
+	Bring func([]byte)
 }
 
 // Keep returns what [Memory.CopyOut] was given in a form that may be kept: itself, or a copy where somebody gets it back
@@ -40,6 +43,7 @@ func (k *Kernel) Keep(b []byte) []byte {
 	if !k.lent {
 		return b
 	}
+	k.bring(b)
 	own := append([]byte(nil), b...)
 	k.release(b)
 	return own
@@ -51,6 +55,7 @@ type Kernel struct {
 	clock    Clock
 	limits   Limits
 	release  func([]byte)
+	bring    func([]byte)
 	lent     bool          // release is not nothing
 	transit  sync.Mutex    // see the package comment
 	deaths   atomic.Uint64 // orders the deaths of ports
@@ -64,9 +69,13 @@ type Stats struct{ Spaces, Ports, Sets, Messages, Bytes int64 }
 
 // New makes a kernel.
 func New(c Config) *Kernel {
-	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release, lent: c.Release != nil}
+	k := &Kernel{restrict: c.Restrictions, clock: c.Clock, limits: c.Limits, release: c.Release, bring: c.Bring,
+		lent: c.Release != nil}
 	if k.release == nil {
 		k.release = func([]byte) {}
+	}
+	if k.bring == nil {
+		k.bring = func([]byte) {}
 	}
 	if k.restrict == nil {
 		k.restrict = Unrestricted{}

@@ -16,6 +16,13 @@ type Memory interface {
 	CopyOut(t *Thread, data []byte) (addr uint64, ok bool)
 }
 
+// Lender is a Memory that need not copy at once what goes to another task: Lend is CopyIn, but what the buffer holds is
+// undefined until Config.Bring was called with it, or Memory.CopyOut finds it out. Objects of the kernel read what they
+// get, so that for them, and for arrays of rights, memory is copied in.
+type Lender interface {
+	Lend(t *Thread, addr uint64, size uint32) ([]byte, bool)
+}
+
 // Identity is what the trailers of a space's messages say of their sender.
 type Identity struct {
 	Security [2]uint32 // uid, gid
@@ -27,6 +34,7 @@ type Space struct {
 	kernel   *Kernel
 	account  *account
 	memory   Memory
+	lender   Lender // memory if it is one
 	identity Identity
 	filtered bool   // the sandbox filters its messages
 	policy   uint32 // word of the restrictions, shown in option bits from mach.PolicyShift on
@@ -53,8 +61,10 @@ type SpaceConfig struct {
 // NewSpace makes an empty space.
 func (k *Kernel) NewSpace(c SpaceConfig) *Space {
 	k.live.spaces.Add(1)
-	return &Space{kernel: k, account: new(account), memory: c.Memory, identity: c.Identity, policy: c.Policy,
-		filtered: c.Filtered, Owner: c.Owner, active: true, table: make([]entry, 1, 32), reverse: map[*Port]uint32{}}
+	lender, _ := c.Memory.(Lender)
+	return &Space{kernel: k, account: new(account), memory: c.Memory, lender: lender, identity: c.Identity,
+		policy: c.Policy, filtered: c.Filtered, Owner: c.Owner, active: true, table: make([]entry, 1, 32),
+		reverse: map[*Port]uint32{}}
 }
 
 // Policy returns the restrictions' word for the space.

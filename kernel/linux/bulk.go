@@ -14,10 +14,41 @@ import (
 )
 
 // bulk is out-of-line memory on its way from task to task: in a sealed file, which is handed on without a copy, or in a
-// buffer of the kernel's, which is used again.
+// buffer of the kernel's, which is used again. As long as the sender waits in its call the bytes stay in its lane, from
+// where they are copied straight into the receiver's; the buffer then only stands for them. The sender could still change
+// them, as it could have sent others: nobody but the receiver looks at them, and it has a copy that stays as it is.
 type bulk struct {
 	file *passed // nil for a buffer
 	data []byte  // of a file: mapped; gone when nobody can receive it any more
+
+	mu   sync.Mutex
+	lent []byte // in the lane of the sender; nil if the bytes are in data
+	by   *lane  // whose lane that is; nil for a file
+}
+
+// bring puts what is in the sender's lane into the buffer.
+func (b *bulk) bring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+}
+
+func (b *bulk) fill() {
+	if b.lent != nil {
+		copy(b.data, b.lent)
+		b.lent, b.by = nil, nil
+	}
+}
+
+// copyTo copies the bytes to where there is room for them.
+func (b *bulk) copyTo(to []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lent != nil {
+		copy(to, b.lent)
+		return
+	}
+	copy(to, b.data)
 }
 
 // Sizes of buffers are powers of two.
@@ -28,20 +59,42 @@ const (
 
 var buffers [mostBuffer + 1]sync.Pool
 
-// newBulk copies memory into a buffer. It must get to takeBulk some day.
-func (k *Kernel) newBulk(from []byte) []byte {
+// newBulk makes a buffer that stands for memory in a lane, or in a file that is mapped. It must get to takeBulk some day.
+// Before that memory changes or goes it must be brought.
+func (k *Kernel) newBulk(from []byte, by *lane) *bulk {
 	class := max(leastBuffer, bits.Len(uint(len(from)-1)))
-	if class > mostBuffer {
-		return append([]byte(nil), from...)
-	}
 	b, _ := buffers[class].Get().(*bulk)
 	if b == nil {
 		b = &bulk{data: make([]byte, 1<<class)}
 	}
-	b.data = b.data[:len(from)]
-	copy(b.data, from)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.data, b.lent, b.by = b.data[:len(from)], from, by
 	k.pages.Store(&b.data[0], b)
-	return b.data
+	return b
+}
+
+// bring puts what was lent into the buffer that stands for it.
+func (k *Kernel) bring(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	if b, ok := k.pages.Load(&data[0]); ok {
+		b.(*bulk).bring()
+	}
+}
+
+// bring takes care that nothing of the lane's memory is lent any more. A buffer in the list may serve another lane by now.
+func (l *lane) bring() {
+	for i, b := range l.lent {
+		b.mu.Lock()
+		if b.by == l {
+			b.fill()
+		}
+		b.mu.Unlock()
+		l.lent[i] = nil
+	}
+	l.lent = l.lent[:0]
 }
 
 // giveTime is how long a request waits for memory that the task says it has given.
@@ -164,6 +217,15 @@ type placed struct {
 
 // CopyIn implements [ipc.Memory].
 func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte, bool) {
+	b, ok := m.Lend(t, addr, size)
+	if ok {
+		m.kernel.bring(b)
+	}
+	return b, ok
+}
+
+// Lend implements [ipc.Lender].
+func (m memory) Lend(t *ipc.Thread, addr uint64, size uint32) ([]byte, bool) {
 	l := laneOf(t)
 	if l == nil {
 		return nil, false
@@ -183,7 +245,9 @@ func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte,
 				return nil, true
 			}
 			l.window(&l.wideIn, int(p.Offset+p.Size))
-			return m.kernel.newBulk(in[p.Offset : p.Offset+p.Size]), true
+			b := m.kernel.newBulk(in[p.Offset:p.Offset+p.Size], l)
+			l.lent = append(l.lent, b)
+			return b.data, true
 		}
 		b, err := m.kernel.openBulk(l.bulk.takeIn(m.kernel, uint32(i)), p.Size)
 		if err != nil {
@@ -219,12 +283,13 @@ func (k *Kernel) openBulk(f *passed, size uint64) ([]byte, error) {
 		return nil, err
 	}
 	if size <= copyMost && f.many() {
-		own := k.newBulk(data)
+		own := k.newBulk(data, nil)
+		own.bring()
 		trap.UnmapBulk(data)
 		f.Close()
-		return own, nil
+		return own.data, nil
 	}
-	k.pages.Store(&data[0], &bulk{f, data})
+	k.pages.Store(&data[0], &bulk{file: f, data: data})
 	return data, nil
 }
 
@@ -249,7 +314,9 @@ func (k *Kernel) release(data []byte) {
 
 func (b *bulk) close() {
 	if b.file == nil {
-		b.data = b.data[:cap(b.data)]
+		b.mu.Lock()
+		b.data, b.lent, b.by = b.data[:cap(b.data)], nil, nil
+		b.mu.Unlock()
 		buffers[bits.Len(uint(cap(b.data)-1))].Put(b)
 		return
 	}

@@ -123,7 +123,7 @@ func New(c Config) *Kernel {
 	if c.Objects.Files == 0 {
 		c.Objects.Files = k.fileMost
 	}
-	c.Objects.Release = k.release
+	c.Objects.Release, c.Objects.Bring = k.release, k.bring
 	k.Machine = object.New(c.Objects)
 	return k
 }

@@ -34,6 +34,7 @@ type lane struct {
 	out     []byte // what it gets
 	pieces  []trap.Piece
 	placed  []placed // out-of-line memory on its way to the task
+	lent    []*bulk  // that may stand for memory in what goes in
 	wideIn  int      // how much of the shared memory has been in use
 	wideOut int
 	bulk    bulkBox

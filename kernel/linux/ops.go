@@ -43,6 +43,7 @@ func (l *lane) start() bool {
 
 // reply gives the thread what its call has come to; false if the thread gets no answer any more.
 func (l *lane) reply() bool {
+	l.bring() // from the answer on the task writes there
 	l.bulk.clearIn()
 	if !l.judge(l.code) {
 		return false
@@ -79,10 +80,17 @@ func (l *lane) write() bool {
 			l.bulk.putOut(count, p.bulk.file)
 			p.bulk = nil
 		case address != 0 && len(p.data) <= trap.InlineMax && at+len(p.data) <= len(out):
-			copy(out[at:], p.data)
+			if p.bulk != nil {
+				p.bulk.copyTo(out[at:])
+			} else {
+				copy(out[at:], p.data)
+			}
 			e.Offset, n = uint64(at), at+len(p.data)
 			l.window(&l.wideOut, n)
 		default:
+			if p.bulk != nil {
+				p.bulk.bring()
+			}
 			f, err := trap.NewBulk(p.data)
 			if err != nil {
 				return false

@@ -545,6 +545,7 @@ func (p *Process) laneDone(l *lane) {
 		}
 	}
 	p.wide.Add(-int64(l.wideIn + l.wideOut))
+	l.bring()
 	l.bulk.close()
 	l.mem.Close()
 	p.kernel.lanes.Add(-1)

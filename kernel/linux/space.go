@@ -55,6 +55,7 @@ const upcallTime = 5 * time.Second
 // upcall lets the thread do something to its own memory in the middle of its call. It implements doer.
 func (l *lane) upcall(what trap.Upcall, args [4]uint64, data []byte) (uint64, error) {
 	c := l.c
+	l.bring()
 	copy(c.Result[1:], args[:])
 	c.OutSize = 0
 	if what == trap.UpcallWrite {

@@ -44,6 +44,7 @@ type Config struct {
 	Clock        Clock                  // nil: time stands still
 	Limits       ipc.Limits
 	Release      func([]byte) // see ipc.Config
+	Bring        func([]byte) // likewise
 	// Objects bounds the threads, semaphores, identity tokens and files that one task may have made; default 1<<16.
 	Objects int64
 	// Files bounds the open files that ports stand for; one task may have made an eighth of them. Default 1024.
@@ -98,7 +99,7 @@ func New(c Config) *Machine {
 		m.cpu = "arm64"
 	}
 	m.developer.Store(c.DeveloperMode)
-	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release}
+	k := ipc.Config{Restrictions: m.Restrict, Limits: c.Limits, Release: c.Release, Bring: c.Bring}
 	if c.Clock != nil {
 		k.Clock = c.Clock
 	}

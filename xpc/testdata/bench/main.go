@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -97,7 +98,11 @@ func serveXPC() error {
 	}
 	mux := &xpc.Mux{}
 	xpc.Handle(mux, "echo", func(_ context.Context, r payload) (payload, error) { return r, nil })
-	return l.Serve(ctx, func(c *xpc.Connection) { c.Activate(mux) })
+	err = l.Serve(ctx, func(c *xpc.Connection) { c.Activate(mux) })
+	if errors.Is(err, xpc.ErrInvalid) { // the kernel has ended, as it should
+		return nil
+	}
+	return err
 }
 
 type dbusService struct{}

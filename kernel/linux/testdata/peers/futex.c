@@ -1,8 +1,11 @@
 /*
  * The floor: two processes that wake each other with futexes over shared memory. Prints the time of each round trip in
- * nanoseconds, one a line. usage: futex ROUNDS
+ * nanoseconds, one a line. With "look" who waits looks first, for up to 100 microseconds, and gives the processor away
+ * between two looks, as libmach does. usage: futex ROUNDS [look]
  */
+#define _GNU_SOURCE
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,21 +19,11 @@
 
 static struct box {
 	_Atomic uint32_t turn __attribute__((aligned(64)));
+	_Atomic uint32_t sleeps[2];
 	char message[64] __attribute__((aligned(64)));
 } *box;
 
-static void await(uint32_t turn)
-{
-	uint32_t now;
-	while ((now = atomic_load(&box->turn)) != turn)
-		syscall(SYS_futex, &box->turn, FUTEX_WAIT, now, NULL, NULL, 0);
-}
-
-static void pass(uint32_t turn)
-{
-	atomic_store(&box->turn, turn);
-	syscall(SYS_futex, &box->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
+static int looks;
 
 static uint64_t now(void)
 {
@@ -39,12 +32,34 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void await(uint32_t turn)
+{
+	uint32_t seen;
+	if (looks) {
+		for (uint64_t end = now() + 100000; now() < end; sched_yield())
+			if (atomic_load(&box->turn) == turn)
+				return;
+		atomic_store(&box->sleeps[turn], 1);
+	}
+	while ((seen = atomic_load(&box->turn)) != turn)
+		syscall(SYS_futex, &box->turn, FUTEX_WAIT, seen, NULL, NULL, 0);
+	atomic_store(&box->sleeps[turn], 0);
+}
+
+static void pass(uint32_t turn)
+{
+	atomic_store(&box->turn, turn);
+	if (!looks || atomic_load(&box->sleeps[turn]))
+		syscall(SYS_futex, &box->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 1000;
 	uint64_t *took = calloc((size_t)rounds, sizeof *took);
 	char message[48] = { 0 };
 
+	looks = argc > 2 && strcmp(argv[2], "look") == 0;
 	box = mmap(NULL, sizeof *box, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (box == MAP_FAILED || took == NULL)
 		return 1;

@@ -1,10 +1,11 @@
 //go:build linux
 
 // Command transport compares round trips of small messages between two processes: two C programs that speak through the
-// kernel of Portcullis, two that wake each other with futexes over shared memory (the floor: nobody stands between them),
-// two that speak through a third over Unix sockets, sd-bus through dbus-daemon, and gRPC in Go over a Unix socket. Then it
-// compares memory out of line with memcpy. All take turns. The programs are in kernel/linux/testdata/peers and beside this
-// one; a C compiler, dbus-daemon and libsystemd-dev must be installed.
+// kernel of Portcullis, two that wake each other with futexes over shared memory, with and without looking before they
+// sleep (the floor: nobody stands between them), two that speak through a third over Unix sockets, sd-bus through
+// dbus-daemon, and gRPC in Go over a Unix socket. Then it compares memory out of line with memcpy. All take turns. The
+// programs are in kernel/linux/testdata/peers and beside this one; a C compiler, dbus-daemon and libsystemd-dev must be
+// installed.
 //
 //	cd xpc/testdata/bench && go run ./transport
 package main
@@ -87,11 +88,15 @@ func compare() error {
 	systems := []*system{
 		{name: "portcullis", run: program(portcullis, "run", dir+"/mach")},
 		{name: "futex", run: program(dir + "/futex")},
+		{name: "futex, looking", run: func(n int) ([]float64, error) {
+			rows, err := numbers(dir+"/futex", fmt.Sprint(n), "look")
+			return column(rows, 0), err
+		}},
 		{name: "relay", run: program(dir + "/relay")},
 		{name: "sd-bus", run: bus},
 		{name: "gRPC", run: rpc},
 	}
-	const batch = 1000
+	const batch = 5000 // enough for all to settle
 	for range *turns {
 		for _, s := range systems {
 			took, err := s.run(batch)
@@ -101,9 +106,9 @@ func compare() error {
 			s.took = append(s.took, took...)
 		}
 	}
-	fmt.Printf("%-12s %10s %10s %10s   p50 against portcullis\n", "ns", "p50", "p99", "p99.9")
+	fmt.Printf("%-14s %10s %10s %10s   p50 against portcullis\n", "ns", "p50", "p99", "p99.9")
 	for _, s := range systems {
-		fmt.Printf("%-12s %10.0f %10.0f %10.0f   %.2f\n", s.name, quantile(s.took, 0.5), quantile(s.took, 0.99),
+		fmt.Printf("%-14s %10.0f %10.0f %10.0f   %.2f\n", s.name, quantile(s.took, 0.5), quantile(s.took, 0.99),
 			quantile(s.took, 0.999), quantile(s.took, 0.5)/quantile(systems[0].took, 0.5))
 	}
 	fmt.Printf("\n%-12s %12s %12s %12s\n", "out of line", "transfer", "memcpy", "memcpy into fresh memory (p50, us)")

@@ -35,7 +35,7 @@ func buildC(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, p := range []string{"service", "client", "things"} {
+	for _, p := range []string{"service", "client", "things", "values"} {
 		out, err := exec.Command(cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-I../../sdk/include",
 			"-o", filepath.Join(dir, p), "testdata/"+p+".c", "-L"+dir, "-lxpc", "-Wl,-rpath,"+dir).CombinedOutput()
 		if err != nil {
@@ -44,6 +44,17 @@ func buildC(t *testing.T) string {
 	}
 	built = dir
 	return dir
+}
+
+// TestCValues makes, changes and reads values in C.
+func TestCValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a library")
+	}
+	out, err := exec.Command(buildC(t) + "/values").CombinedOutput()
+	if err != nil || string(out) != "fine\n" {
+		t.Errorf("%s%v", out, err)
+	}
 }
 
 // TestC lets a service and clients in C and in Go talk with each other, each with each, through start on demand, a crash

@@ -45,6 +45,7 @@ xpc_object_t xpc_connection_send_message_with_reply_sync(xpc_connection_t c, xpc
 const char *xpc_connection_get_name(xpc_connection_t c) { return goName(c->handle); }
 uid_t xpc_connection_get_euid(xpc_connection_t c) { return goPeer(c->handle, 1); }
 gid_t xpc_connection_get_egid(xpc_connection_t c) { return goPeer(c->handle, 2); }
+au_asid_t xpc_connection_get_asid(xpc_connection_t c) { return (au_asid_t)goPeer(c->handle, 6); }
 pid_t xpc_connection_get_pid(xpc_connection_t c) { return (pid_t)goPeer(c->handle, 5); }
 void xpc_connection_set_context(xpc_connection_t c, void *context) { goSetContext(c->handle, context); }
 void *xpc_connection_get_context(xpc_connection_t c) { return goContext(c->handle); }
@@ -122,4 +123,9 @@ void xpc_connection_send_barrier(xpc_connection_t c, void *block) {
 	xpc_connection_send_barrier_f(c, copy(block), block_plain);
 }
 
+static bool block_item(void *b, size_t i, xpc_object_t o) {
+	return ((bool (*)(void *, size_t, xpc_object_t))((struct block *)b)->function)(b, i, o);
+}
+
+bool xpc_array_apply(xpc_object_t a, void *block) { return xpc_array_apply_f(a, block, block_item); }
 bool xpc_dictionary_apply(xpc_object_t d, void *block) { return xpc_dictionary_apply_f(d, block, block_pair); }

@@ -1,6 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "_cgo_export.h"
 #include "../include/xpc/xpc.h"
@@ -60,6 +63,12 @@ char *xpc_copy_description(xpc_object_t o) {
 	return o->handle == 0 ? strdup(error_text(o)) : goDescribe(o->handle);
 }
 
+xpc_object_t xpc_date_create_from_current(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return xpc_date_create(now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+}
+
 xpc_object_t xpc_null_create(void) { return goNull(); }
 xpc_object_t xpc_bool_create(bool v) { return goNumber(1, v); }
 bool xpc_bool_get_value(xpc_object_t o) { return goValue(o->handle, 1); }
@@ -94,6 +103,38 @@ size_t xpc_string_get_length(xpc_object_t o) { return goLength(o->handle, 7); }
 const char *xpc_string_get_string_ptr(xpc_object_t o) { return goPointer(o->handle, 7); }
 const uint8_t *xpc_uuid_get_bytes(xpc_object_t o) { return goPointer(o->handle, 8); }
 
+xpc_object_t xpc_string_create_with_format_and_arguments(const char *format, va_list arguments) {
+	va_list again;
+	va_copy(again, arguments);
+	int n = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+	if (text == NULL)
+		return NULL;
+	vsnprintf(text, (size_t)n + 1, format, arguments);
+	xpc_object_t o = xpc_string_create(text);
+	free(text);
+	return o;
+}
+
+xpc_object_t xpc_string_create_with_format(const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	xpc_object_t o = xpc_string_create_with_format_and_arguments(format, arguments);
+	va_end(arguments);
+	return o;
+}
+
+size_t xpc_data_get_bytes(xpc_object_t o, void *buffer, size_t offset, size_t length) {
+	size_t all = xpc_data_get_length(o);
+	if (offset >= all)
+		return 0;
+	if (length > all - offset)
+		length = all - offset;
+	memcpy(buffer, (const char *)xpc_data_get_bytes_ptr(o) + offset, length);
+	return length;
+}
+
 xpc_object_t xpc_fd_create(int fd) { return goFD(fd); }
 int xpc_fd_dup(xpc_object_t o) { return o->handle == 0 ? -1 : goDupFD(o->handle); }
 xpc_object_t xpc_shmem_create(void *region, size_t length) { return goShare(region, length); }
@@ -104,41 +145,6 @@ size_t xpc_shmem_map(xpc_object_t o, void **region) {
 	if (size > 0)
 		*region = (void *)at;
 	return size;
-}
-
-xpc_object_t xpc_array_create(const xpc_object_t *objects, size_t count) {
-	xpc_object_t a = goArray();
-	for (size_t i = 0; i < count; i++)
-		goSetIndex(a->handle, XPC_ARRAY_APPEND, objects[i]);
-	return a;
-}
-
-void xpc_array_set_value(xpc_object_t a, size_t i, xpc_object_t v) { goSetIndex(a->handle, i, v); }
-void xpc_array_append_value(xpc_object_t a, xpc_object_t v) { goSetIndex(a->handle, XPC_ARRAY_APPEND, v); }
-size_t xpc_array_get_count(xpc_object_t a) { return goCount(a->handle); }
-xpc_object_t xpc_array_get_value(xpc_object_t a, size_t i) { return goIndex(a->handle, i); }
-
-int64_t xpc_array_get_int64(xpc_object_t a, size_t i) {
-	xpc_object_t v = goIndex(a->handle, i);
-	return v == NULL ? 0 : xpc_int64_get_value(v);
-}
-
-const char *xpc_array_get_string(xpc_object_t a, size_t i) {
-	xpc_object_t v = goIndex(a->handle, i);
-	return v == NULL ? NULL : xpc_string_get_string_ptr(v);
-}
-
-void xpc_array_set_fd(xpc_object_t a, size_t i, int fd) {
-	xpc_object_t o = goFD(fd);
-	if (o != NULL) {
-		xpc_array_set_value(a, i, o);
-		xpc_release(o);
-	}
-}
-
-int xpc_array_dup_fd(xpc_object_t a, size_t i) {
-	xpc_object_t v = goIndex(a->handle, i);
-	return v == NULL ? -1 : xpc_fd_dup(v);
 }
 
 xpc_object_t xpc_dictionary_create(const char *const *keys, const xpc_object_t *values, size_t count) {
@@ -203,6 +209,29 @@ GET(uint64_t, uint64, xpc_uint64_get_value, 0)
 GET(double, double, xpc_double_get_value, 0)
 GET(int64_t, date, xpc_date_get_value, 0)
 GET(const uint8_t *, uuid, xpc_uuid_get_bytes, NULL)
+
+static xpc_object_t of_type(xpc_object_t o, xpc_type_t t) { return o != NULL && o->type == t ? o : NULL; }
+
+xpc_object_t xpc_dictionary_create_empty(void) { return goDictionary(); }
+
+xpc_object_t xpc_dictionary_get_array(xpc_object_t d, const char *key) {
+	return of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ARRAY);
+}
+
+xpc_object_t xpc_dictionary_get_dictionary(xpc_object_t d, const char *key) {
+	return of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_DICTIONARY);
+}
+
+xpc_connection_t xpc_dictionary_create_connection(xpc_object_t d, const char *key) {
+	xpc_object_t e = of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ENDPOINT);
+	return e == NULL ? NULL : xpc_connection_create_from_endpoint(e);
+}
+
+void xpc_dictionary_set_connection(xpc_object_t d, const char *key, xpc_connection_t c) {
+	xpc_endpoint_t e = xpc_endpoint_create(c);
+	if (e != NULL)
+		set(d, key, e);
+}
 
 const char *xpc_dictionary_get_string(xpc_object_t d, const char *key) {
 	if (d->handle == 0)

@@ -11,6 +11,7 @@
 #ifndef PORTCULLIS_XPC_H
 #define PORTCULLIS_XPC_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +27,11 @@ typedef xpc_object_t xpc_endpoint_t;
 typedef const struct xpc_type_s *xpc_type_t;
 typedef struct dispatch_queue_s *dispatch_queue_t;
 typedef unsigned char uuid_t[16];
+typedef pid_t au_asid_t;
 
 typedef void (*xpc_function_t)(void *context, xpc_object_t object);
 typedef bool (*xpc_dictionary_applier_function_t)(void *context, const char *key, xpc_object_t value);
+typedef bool (*xpc_array_applier_function_t)(void *context, size_t index, xpc_object_t value);
 typedef void (*xpc_finalizer_t)(void *value);
 typedef void (*xpc_connection_handler_t)(xpc_connection_t connection);
 
@@ -73,11 +76,16 @@ uint64_t xpc_uint64_get_value(xpc_object_t object);
 xpc_object_t xpc_double_create(double value);
 double xpc_double_get_value(xpc_object_t object);
 xpc_object_t xpc_date_create(int64_t nanoseconds);
+xpc_object_t xpc_date_create_from_current(void);
 int64_t xpc_date_get_value(xpc_object_t object);
 xpc_object_t xpc_data_create(const void *bytes, size_t length);
 size_t xpc_data_get_length(xpc_object_t object);
 const void *xpc_data_get_bytes_ptr(xpc_object_t object);
+size_t xpc_data_get_bytes(xpc_object_t object, void *buffer, size_t offset, size_t length);
 xpc_object_t xpc_string_create(const char *text);
+xpc_object_t xpc_string_create_with_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+xpc_object_t xpc_string_create_with_format_and_arguments(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));
 size_t xpc_string_get_length(xpc_object_t object);
 const char *xpc_string_get_string_ptr(xpc_object_t object);
 xpc_object_t xpc_uuid_create(const uuid_t uuid);
@@ -101,13 +109,32 @@ void xpc_array_set_value(xpc_object_t array, size_t index, xpc_object_t value);
 void xpc_array_append_value(xpc_object_t array, xpc_object_t value);
 size_t xpc_array_get_count(xpc_object_t array);
 xpc_object_t xpc_array_get_value(xpc_object_t array, size_t index);
+xpc_object_t xpc_array_create_empty(void);
+bool xpc_array_apply_f(xpc_object_t array, void *context, xpc_array_applier_function_t applier);
+void xpc_array_set_bool(xpc_object_t array, size_t index, bool value);
+void xpc_array_set_int64(xpc_object_t array, size_t index, int64_t value);
+void xpc_array_set_uint64(xpc_object_t array, size_t index, uint64_t value);
+void xpc_array_set_double(xpc_object_t array, size_t index, double value);
+void xpc_array_set_date(xpc_object_t array, size_t index, int64_t nanoseconds);
+void xpc_array_set_data(xpc_object_t array, size_t index, const void *bytes, size_t length);
+void xpc_array_set_string(xpc_object_t array, size_t index, const char *text);
+void xpc_array_set_uuid(xpc_object_t array, size_t index, const uuid_t uuid);
+bool xpc_array_get_bool(xpc_object_t array, size_t index);
 int64_t xpc_array_get_int64(xpc_object_t array, size_t index);
+uint64_t xpc_array_get_uint64(xpc_object_t array, size_t index);
+double xpc_array_get_double(xpc_object_t array, size_t index);
+int64_t xpc_array_get_date(xpc_object_t array, size_t index);
+const void *xpc_array_get_data(xpc_object_t array, size_t index, size_t *length);
 const char *xpc_array_get_string(xpc_object_t array, size_t index);
+const uint8_t *xpc_array_get_uuid(xpc_object_t array, size_t index);
+xpc_object_t xpc_array_get_array(xpc_object_t array, size_t index);
+xpc_object_t xpc_array_get_dictionary(xpc_object_t array, size_t index);
 void xpc_array_set_fd(xpc_object_t array, size_t index, int fd);
 int xpc_array_dup_fd(xpc_object_t array, size_t index);
 
 /* What a dictionary is asked for is its own: it lasts as long as the dictionary, or until the key is set again. */
 xpc_object_t xpc_dictionary_create(const char *const *keys, const xpc_object_t *values, size_t count);
+xpc_object_t xpc_dictionary_create_empty(void);
 xpc_object_t xpc_dictionary_create_reply(xpc_object_t original);
 void xpc_dictionary_set_value(xpc_object_t dictionary, const char *key, xpc_object_t value);
 xpc_object_t xpc_dictionary_get_value(xpc_object_t dictionary, const char *key);
@@ -132,6 +159,10 @@ int64_t xpc_dictionary_get_date(xpc_object_t dictionary, const char *key);
 const void *xpc_dictionary_get_data(xpc_object_t dictionary, const char *key, size_t *length);
 const char *xpc_dictionary_get_string(xpc_object_t dictionary, const char *key);
 const uint8_t *xpc_dictionary_get_uuid(xpc_object_t dictionary, const char *key);
+xpc_object_t xpc_dictionary_get_array(xpc_object_t dictionary, const char *key);
+xpc_object_t xpc_dictionary_get_dictionary(xpc_object_t dictionary, const char *key);
+void xpc_dictionary_set_connection(xpc_object_t dictionary, const char *key, xpc_connection_t listener);
+xpc_connection_t xpc_dictionary_create_connection(xpc_object_t dictionary, const char *key);
 
 /* Connections begin suspended: set a handler, then activate. */
 #define XPC_CONNECTION_MACH_SERVICE_LISTENER (1 << 0)
@@ -153,6 +184,7 @@ xpc_object_t xpc_connection_send_message_with_reply_sync(xpc_connection_t connec
 const char *xpc_connection_get_name(xpc_connection_t connection);
 uid_t xpc_connection_get_euid(xpc_connection_t connection);
 gid_t xpc_connection_get_egid(xpc_connection_t connection);
+au_asid_t xpc_connection_get_asid(xpc_connection_t connection);
 pid_t xpc_connection_get_pid(xpc_connection_t connection);
 void xpc_connection_set_context(xpc_connection_t connection, void *context);
 void *xpc_connection_get_context(xpc_connection_t connection);
@@ -165,11 +197,13 @@ void xpc_main(xpc_connection_handler_t handler) __attribute__((noreturn));
 #ifdef __BLOCKS__
 typedef void (^xpc_handler_t)(xpc_object_t object);
 typedef bool (^xpc_dictionary_applier_t)(const char *key, xpc_object_t value);
+typedef bool (^xpc_array_applier_t)(size_t index, xpc_object_t value);
 typedef void (^xpc_block_t)(void);
 void xpc_connection_set_event_handler(xpc_connection_t connection, xpc_handler_t handler);
 void xpc_connection_send_message_with_reply(xpc_connection_t connection, xpc_object_t message, dispatch_queue_t queue,
 	xpc_handler_t handler);
 void xpc_connection_send_barrier(xpc_connection_t connection, xpc_block_t barrier);
+bool xpc_array_apply(xpc_object_t array, xpc_array_applier_t applier);
 bool xpc_dictionary_apply(xpc_object_t dictionary, xpc_dictionary_applier_t applier);
 #endif
 

@@ -307,9 +307,10 @@ var unraised = []scenario{
 		run: func(w *world) mach.KernReturn {
 			return w.moved(w.launchd.hand(w.offender, w.launchd.service(0, mach.EnforceReplyPortSemantics)), mach.MoveReceive)
 		}, want: "OOOOOOOO", ret: mach.SendInvalidRight},
-	{rule: "SERVICE_PORT_VIOLATION_NON_FATAL", what: "weak service port moved on; retired", run: func(w *world) mach.KernReturn {
-		return w.moved(w.launchd.hand(w.offender, w.launchd.service(0, 0)), mach.MoveReceive)
-	}, want: "--------"},
+	{rule: "SERVICE_PORT_VIOLATION_NON_FATAL", what: "weak service port moved on; retired",
+		run: func(w *world) mach.KernReturn {
+			return w.moved(w.launchd.hand(w.offender, w.launchd.service(0, 0)), mach.MoveReceive)
+		}, want: "--------"},
 	{rule: "PROVISIONAL_REPLY_PORT", what: "MPO_WEAK_REPLY_PORT with the entitlement; retired",
 		run: func(w *world) mach.KernReturn {
 			return w.constructEntitled(mach.WeakReplyPort, restrict.WeakReplyEntitlement)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/kernel/server"
 	"portcullis.dev/mach"
+	"portcullis.dev/mig/rpc"
 	"portcullis.dev/rules"
 )
 
@@ -214,6 +216,21 @@ func TestHostPorts(t *testing.T) {
 	w.want(kr, mach.KernInvalidArgument)
 	_, kr = hostpriv.HostProcessorSets(p.c, p.host)
 	w.want(kr, mach.KernInvalidArgument)
+	name, kr = machhost.ProcessorSetDefault(p.c, p.host)
+	w.want(kr, 0)
+	_, kr = hostpriv.HostProcessorSetPriv(p.c, p.host, name)
+	w.want(kr, mach.KernInvalidArgument)
+	// Nobody is given the tasks of a set, whatever port to it is asked: processor_set_statistics to
+	// processor_set_tasks_with_flavor.
+	for id := int32(4000); id <= 4010; id++ {
+		for _, to := range []mach.Name{set, sets[0]} {
+			rep, kr := r.c.Call(&rpc.Message[mach.Name]{ID: id, Dest: to, DestDisposition: mach.CopySend,
+				Body: make([]byte, 12)}, &rpc.Options{})
+			if w.want(kr, 0); mach.KernReturn(int32(binary.LittleEndian.Uint32(rep.Body[8:]))) != mach.MigBadID {
+				t.Errorf("message %d: %x", id, rep.Body)
+			}
+		}
+	}
 	w.end()
 }
 

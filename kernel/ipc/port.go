@@ -33,6 +33,7 @@ type Port struct {
 	filtered     bool // messages of filtered tasks to it are
 	guarded      bool
 	strict       bool
+	throttled    bool // the service, says launchd
 	context      uint64
 
 	makeSends uint32 // send rights made since it arrived

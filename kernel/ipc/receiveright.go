@@ -81,8 +81,11 @@ func (s *Space) Attributes(name mach.Name, a mach.AttributeFlavor) (v uint32, kr
 				v++
 			}
 		default:
-			if p.service == nil {
+			if !p.throttles() {
 				return mach.KernInvalidCapability
+			}
+			if p.throttled {
+				v = 1
 			}
 		}
 		return 0
@@ -115,13 +118,17 @@ func (s *Space) SetAttributes(name mach.Name, a mach.AttributeFlavor, v uint32) 
 				return mach.KernInvalidArgument
 			}
 		case mach.AttrServiceThrottled:
-			if p.service == nil {
+			if !p.throttles() {
 				return mach.KernInvalidCapability
 			}
+			p.throttled = v != 0
 		}
 		return 0
 	})
 }
+
+// throttles says that the port is a service's, which the bootstrap port is not.
+func (p *Port) throttles() bool { return p.service != nil && p.typ != mach.PortTypeBootstrap }
 
 // SetMakeSendCount is mach_port_set_mscount.
 func (s *Space) SetMakeSendCount(name mach.Name, n uint32) mach.KernReturn {

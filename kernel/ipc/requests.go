@@ -23,6 +23,11 @@ func (s *Space) RequestNotification(t *Thread, name mach.Name, id int32, sync ui
 	if to.Port == deadPort {
 		return 0, mach.KernInvalidCapability
 	}
+	if !name.Valid() {
+		c.right(to.Port, mach.MoveSendOnce)
+		return 0, mach.KernInvalidArgument
+	}
+	s.kernel.restrict.NotifyPort(t, s, to.Port)
 	old, kr := s.request(t, &c, name, id, sync, to)
 	if kr != 0 {
 		c.right(to.Port, mach.MoveSendOnce)
@@ -47,7 +52,6 @@ func (t *Thread) takeNotify(c *cleanup, name mach.Name, disp mach.Disposition) (
 		n.Port.mu.Lock()
 		n.Receiver, n.Immovable = n.Port.receiver, n.Port.immovable
 		n.Port.mu.Unlock()
-		s.kernel.restrict.NotifyPort(t, s, n.Port)
 	}
 	return n, kr
 }
@@ -59,9 +63,6 @@ func (s *Space) request(t *Thread, c *cleanup, name mach.Name, id int32, sync ui
 		if sync != 0 {
 			return nil, mach.KernInvalidValue
 		}
-		if !name.Valid() {
-			return nil, mach.KernInvalidRight
-		}
 		return nil, s.receiving(name, func(_ *cleanup, _ *entry, p *Port) mach.KernReturn {
 			if kr := s.kernel.restrict.PortDestroyed(t, p, to, p.portDestroyed != nil); kr != 0 {
 				return kr
@@ -70,9 +71,6 @@ func (s *Space) request(t *Thread, c *cleanup, name mach.Name, id int32, sync ui
 			return 0
 		})
 	case mach.NotifyNoSenders:
-		if !name.Valid() {
-			return nil, mach.KernInvalidRight
-		}
 		kr = s.receiving(name, func(c *cleanup, _ *entry, p *Port) mach.KernReturn {
 			if !p.policy.NoSenders {
 				t.violate(GuardInvalidNotification, mach.Name(p.typ), uint64(id))
@@ -87,9 +85,6 @@ func (s *Space) request(t *Thread, c *cleanup, name mach.Name, id int32, sync ui
 		})
 		return old, kr
 	case mach.NotifySendPossible, mach.NotifyDeadName:
-		if !name.Valid() {
-			return nil, mach.KernInvalidArgument
-		}
 		kr = s.locked(func(c *cleanup) (kr mach.KernReturn) {
 			old, kr = s.requestName(c, name, id == mach.NotifySendPossible, sync != 0, to.Port)
 			return kr

@@ -82,7 +82,8 @@ func (r *Restrictions) Construct(t *ipc.Thread, s *ipc.Space, o *ipc.ConstructOp
 		switch {
 		case !task.Launchd:
 			return 0, mach.KernDenied
-		case o.Service == nil || len(o.Service.Name) > 254:
+		case o.Service == nil || len(o.Service.Name) > 254,
+			o.Flags&mach.ContextAsGuard != 0 && o.Flags&mach.Strict == 0:
 			return 0, mach.KernInvalidArgument
 		case o.Service.Domain == ipc.DomainPort:
 			typ = mach.PortTypeBootstrap

@@ -161,3 +161,48 @@ func TestLaunchdIsReported(t *testing.T) {
 	p.Terminate()
 	w.end()
 }
+
+// TestServicePortFlags checks that a guard on a service port must be a strict one, and that a throttle stays with the
+// port of a service and with no other.
+//
+// Source: XNU osfmk/ipc/mach_port.c, mach_port_construct_check_service_port and mach_port_get_attributes.
+func TestServicePortFlags(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	l := w.launchd
+	info := &ipc.ServiceInfo{Name: "com.example.service"}
+	_, kr := l.Construct(l.t, &ipc.ConstructOptions{Flags: mach.ServicePort | mach.ContextAsGuard, Context: 1,
+		Service: info})
+	l.guards(kr, mach.KernInvalidArgument, 0, 0)
+	n := l.construct(ipc.ConstructOptions{Flags: mach.ServicePort | mach.ContextAsGuard | mach.Strict, Context: 1,
+		Service: info})
+	for _, want := range []uint32{0, 1, 0} {
+		w.ok(l.SetAttributes(n, mach.AttrServiceThrottled, want))
+		got, kr := l.Attributes(n, mach.AttrServiceThrottled)
+		if w.ok(kr); got != want {
+			t.Errorf("throttled %d, want %d", got, want)
+		}
+	}
+	_, kr = l.Attributes(l.service(ipc.DomainPort, 0), mach.AttrServiceThrottled)
+	l.guards(kr, mach.KernInvalidCapability, 0, 0)
+	w.end()
+}
+
+// TestRequestsForNoName checks that a request for a name that none can have is refused before anything is looked at.
+//
+// Source: XNU osfmk/ipc/mach_port.c, mach_port_request_notification.
+func TestRequestsForNoName(t *testing.T) {
+	w := newWorld(t, restrict.ForLevel(rules.Level2))
+	o := w.offender
+	to := o.construct(ipc.ConstructOptions{Flags: mach.ExceptionPort})
+	for _, id := range []int32{mach.NotifyPortDestroyed, mach.NotifyNoSenders, mach.NotifyDeadName, 1} {
+		for _, name := range []mach.Name{0, mach.DeadName} {
+			_, kr := o.RequestNotification(o.t, name, id, 0, to, mach.MakeSendOnce)
+			o.guards(kr, mach.KernInvalidArgument, 0, 0)
+		}
+	}
+	// The right to notify comes back unused, and says so.
+	if st, kr := o.ReceiveStatus(to); kr != 0 || st.Messages != 8 || st.SendOnceRights != 8 {
+		t.Errorf("%v, %+v", kr, st)
+	}
+	w.end()
+}

@@ -48,9 +48,10 @@ func beside(t Type, size uint64) (Value, error) {
 //
 // launchapplication is what Xcode sent to an iOS device over RemoteXPC, which has the same form behind its wrapper
 // (test data of go-ios); everything is a dictionary taken from libxpc on a Mac as a program sent it over a Mach
-// connection (slides of a conference talk on the T2 chip); look_up is what a program asked launchd for on macOS (notes
-// on bootstrap ports); empty is what both a Mac's CoreDeviceService and an iPhone begin a RemoteXPC connection with (two
-// packet captures in the notes of a project on it); serialization is what xpc_make_serialization gave on a Mac (test data of a viewer).
+// connection (slides of a conference talk on the T2 chip); look_up is what a program asked launchd for on macOS
+// (notes on bootstrap ports); empty is what both a Mac's CoreDeviceService and an iPhone begin a RemoteXPC connection
+// with (two packet captures in the notes of a project on it); serialization is what xpc_make_serialization gave on a
+// Mac (test data of a viewer).
 var apple = map[string]struct {
 	magic uint32
 	hex   string

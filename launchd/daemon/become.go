@@ -166,7 +166,8 @@ func (p *preparation) redirect() error {
 			n, err = syscall.Open(f.path, f.flag|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0o666)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", [...]string{"StandardInPath", "StandardOutPath", "StandardErrorPath"}[fd], f.path, err)
+			key := [...]string{"StandardInPath", "StandardOutPath", "StandardErrorPath"}[fd]
+			return fmt.Errorf("%s: %s: %w", key, f.path, err)
 		}
 		if err := unix.Dup3(n, fd, 0); err != nil {
 			return err

@@ -20,7 +20,8 @@ const inetdIdle = 30 * time.Second
 
 // serveInetd is what the process of a job with inetdCompatibility does. With Wait it becomes the program, which has the
 // listening socket as its standard input and output. Without, it accepts connections and starts a program for each,
-// which has the connection there; launchproxy does that on macOS. A socket that takes no connections is always handed over.
+// which has the connection there; launchproxy does that on macOS. A socket that takes no connections is always handed
+// over.
 func (p *preparation) serveInetd() error {
 	if p.Sockets != 1 {
 		return fmt.Errorf("inetdCompatibility: one socket is wanted, there are %d", p.Sockets)

@@ -60,7 +60,7 @@ func (r *raw) obey(program []byte) {
 	}
 	word := func() uint64 { return binary.LittleEndian.Uint64(next(8)) }
 	small := func() int { return int(binary.LittleEndian.Uint16(next(2))) }
-	for len(program) > 0 {
+	for end := time.Now().Add(time.Second); len(program) > 0 && time.Now().Before(end); { // the fuzzer waits for ten
 		switch next(1)[0] % steps {
 		case writeControl:
 			at, b := small()%0x1000, next(int(next(1)[0]))

@@ -414,6 +414,10 @@ func (l *lane) threadPort(tid int) mach.KernReturn {
 	p := l.process
 	th := p.Threads()[tid]
 	if th == nil {
+		p.enroll() // it may have made no call yet
+		th = p.Threads()[tid]
+	}
+	if th == nil {
 		return mach.KernInvalidArgument
 	}
 	right := th.ThreadPort(p.Task, object.Control)

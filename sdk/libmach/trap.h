@@ -144,7 +144,7 @@ enum pt_op {
 	PT_OP_TASK_FOR_PID,	      /* task, pid -> code, name */
 	PT_OP_TASK_NAME_FOR_PID,      /* task, pid -> code, name */
 	PT_OP_PID_FOR_TASK,	      /* task -> code, pid */
-	PT_OP_THREAD_PORT,	      /* Linux thread id of a thread of the task that has a lane -> code, name of its control port */
+	PT_OP_THREAD_PORT,	      /* Linux thread id of a thread of the task -> code, name of its control port */
 	PT_OP_THREAD_ENDS,	      /* the last trap of a thread */
 	PT_OP_BOOTSTRAP_PORT,	      /* -> code, name of a send right to the task's bootstrap port */
 	PT_OP_TASK_READ_FOR_PID,      /* task, pid -> code, name */

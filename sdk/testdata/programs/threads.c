@@ -68,6 +68,14 @@ ask(void *number)
 	return NULL;
 }
 
+/* Makes no call. */
+static void *
+silent(void *unused)
+{
+	pause();
+	return unused;
+}
+
 static mach_port_t its_port;
 
 static void *
@@ -112,6 +120,14 @@ main(void)
 	usleep(100000); /* the server has answered, but need not be back at the port yet */
 	OK(mach_port_mod_refs(mach_task_self(), port, MACH_PORT_RIGHT_RECEIVE, -1));
 	pthread_join(server, NULL);
+
+	TRUE_(pthread_create(&t, NULL, silent, NULL) == 0);
+	TRUE_(pthread_mach_thread_np(t) != MACH_PORT_NULL);
+	TRUE_(pthread_mach_thread_np(t) == pthread_mach_thread_np(t));
+	OK(thread_suspend(pthread_mach_thread_np(t)));
+	OK(thread_resume(pthread_mach_thread_np(t)));
+	pthread_cancel(t);
+	pthread_join(t, NULL);
 
 	TRUE_(pthread_create(&t, NULL, tells, NULL) == 0);
 	OK(semaphore_wait(ready));

@@ -117,9 +117,8 @@ func (v *inventory) add(p, m *module, h *hit, f *finding.Finding) {
 	if m.member == "" && m.archived != "" {
 		key.at = place{path: m.path}
 	}
-	// What known software does without harm is its vendor's as well, though the finding names no software to update.
-	if h.known != nil && (f.SDK != nil || h.placed) {
-		key.sdk = h.known.Name
+	if f.SDK != nil {
+		key.sdk = f.SDK.Name
 	}
 	c := e.components[key]
 	if c == nil {
@@ -127,14 +126,11 @@ func (v *inventory) add(p, m *module, h *hit, f *finding.Finding) {
 			v.complete = false
 			return
 		}
-		c = &component{&finding.Component{Path: m.path, Member: m.member}, map[string]map[blockerKey]*finding.Blocker{}}
+		c = &component{&finding.Component{Path: m.path, Member: m.member, SDK: f.SDK}, map[string]map[blockerKey]*finding.Blocker{}}
 		c.Name, c.Version = v.nameOf(m)
-		c.Owner, c.Why = v.owner(e, p, m, key.sdk)
+		c.Owner, c.Why = v.owner(e, p, m, f.SDK)
 		e.components[key] = c
 		e.Components = append(e.Components, c.Component)
-	}
-	if c.SDK == nil {
-		c.SDK = f.SDK
 	}
 	if c.slices[m.arch] == nil {
 		c.slices[m.arch] = map[blockerKey]*finding.Blocker{}
@@ -166,9 +162,9 @@ func (v *inventory) nameOf(m *module) (name, version string) {
 // owner judges whose a component is. The program itself is its maker's, but for software in it that is known to be
 // somebody else's. Frameworks are told by the identifier of their bundle: within one company it begins alike, with
 // the company's domain in reverse (Apple, "CFBundleIdentifier").
-func (v *inventory) owner(e *entryOf, p, m *module, software string) (finding.Owner, string) {
+func (v *inventory) owner(e *entryOf, p, m *module, sdk *finding.SDK) (finding.Owner, string) {
 	switch {
-	case software != "":
+	case sdk != nil:
 		return finding.OwnerVendor, "known software"
 	case p == m || p != nil && m.kind == macho.Execute:
 		return finding.OwnerSelf, "the program itself"

@@ -9,7 +9,6 @@ import (
 
 	"portcullis.dev/entitlement"
 	"portcullis.dev/finding"
-	"portcullis.dev/macho"
 	"portcullis.dev/rules"
 )
 
@@ -93,27 +92,5 @@ func TestProgramSlices(t *testing.T) {
 	r.Finish()
 	if len(r.Programs) != 1 || r.Programs[0].Verdicts[len(r.Programs[0].Verdicts)-1].Status != finding.Clear {
 		t.Errorf("waived: %+v", r.Programs)
-	}
-}
-
-// What software that is known to conform does stands with the rest of that software, and is not the app's own.
-func TestProgramKnownSoftware(t *testing.T) {
-	for _, order := range [][]int{{0, 1}, {1, 0}} {
-		m := &module{path: "Foo", arch: "arm64", kind: macho.Execute}
-		hits := []hit{{placed: true}, {placed: true}}
-		findings := []finding.Finding{
-			{Rule: setBehavior, Confidence: finding.Likely, SDK: &finding.SDK{Name: "wasmtime"}},
-			{Rule: threadSetState, Confidence: finding.Possible},
-		}
-		v := newInventory(nil, nil)
-		for _, i := range order {
-			known := rules.Match{Offender: &rules.Offender{Name: "wasmtime"}}
-			hits[i].known = &known
-			v.add(m, m, &hits[i], &findings[i])
-		}
-		got := v.list()[0].Components
-		if len(got) != 1 || got[0].Owner != finding.OwnerVendor || got[0].SDK == nil || len(got[0].Blockers) != 2 {
-			t.Errorf("components %+v, want one of wasmtime", got)
-		}
 	}
 }

@@ -1,5 +1,10 @@
 package conscience
 
+import (
+	"fmt"
+	"strings"
+)
+
 // act is something that kills with one value and does not with another.
 type act struct {
 	name, what string
@@ -37,6 +42,66 @@ const newReplyPort = `NOINLINE static mach_port_t new_reply_port(void) {
 const oneDescriptor = `struct message { mach_msg_header_t header; mach_msg_body_t body; DESCRIPTOR port; };
 `
 
+// A thread that waits until it is suspended.
+const restingThread = `#if defined __aarch64__
+#define VECTOR_STATE ARM_NEON_STATE64
+#define VECTOR_COUNT ARM_NEON_STATE64_COUNT
+#else
+#define VECTOR_STATE x86_FLOAT_STATE64
+#define VECTOR_COUNT x86_FLOAT_STATE64_COUNT
+#endif
+extern int pause(void);
+static volatile thread_t resting;
+static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); return p; }
+`
+
+const setState = `	static natural_t state[1296];
+	pthread_t t;
+	thread_t thread;
+	if (pthread_create(&t, 0, rest, 0) != 0) abort();
+	while ((thread = resting) == MACH_PORT_NULL) { }
+	while (thread_suspend(thread) != KERN_SUCCESS) { } // a busy Linux may not stop it in time
+	CALL(FUNCTION)(thread, p, (thread_state_t)state,
+		p == MACHINE_THREAD_STATE ? MACHINE_THREAD_STATE_COUNT : VECTOR_COUNT);
+`
+
+// right is an act that sends a right in a descriptor: bad, or one to a port of one's own.
+func right(name, bad, disposition string, also ...string) act {
+	return act{name: name, what: "a right in a message, " + disposition, typ: "mach_port_t", bad: bad, good: "new_port()",
+		call: "mach_msg", helpers: newPort + "#define DESCRIPTOR mach_msg_port_descriptor_t\n" + oneDescriptor,
+		body: `	struct message message;
+	memset(&message, 0, sizeof message);
+	message.header.msgh_bits = MACH_MSGH_BITS_COMPLEX | MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);
+	message.header.msgh_size = sizeof message;
+	message.header.msgh_remote_port = new_port();
+	message.body.msgh_descriptor_count = 1;
+	message.port.name = p;
+	message.port.disposition = ` + disposition + `;
+	message.port.type = MACH_MSG_PORT_DESCRIPTOR;
+	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message, 0, MACH_PORT_NULL, 10,
+		MACH_PORT_NULL);
+`, rule: "ILLEGAL_MOVE", from: "1", also: also}
+}
+
+// kernelReply is an act that calls a routine of a kernel object with a port of its own for the answer. The routine finds
+// its arguments missing.
+func kernelReply(name, destination string, id int) act {
+	return act{name: name, what: "a call of " + destination + " with a port for the answer", typ: "mach_port_t",
+		bad: "new_port()", good: "mig_get_reply_port()", call: "mach_msg2_internal", helpers: newPort,
+		body: `	struct { mach_msg_header_t header; char rest[256]; } message;
+	memset(&message, 0, sizeof message);
+	message.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, MACH_MSG_TYPE_MAKE_SEND_ONCE);
+	message.header.msgh_size = sizeof message.header;
+	message.header.msgh_remote_port = ` + destination + `;
+	message.header.msgh_local_port = p;
+	message.header.msgh_id = ` + fmt.Sprint(id) + `;
+	CALL(mach_msg2_internal)(&message, MACH_SEND_MSG | MACH_RCV_MSG | MACH_RCV_TIMEOUT | 1ull << 33,
+		message.header.msgh_bits | (unsigned long long)sizeof message.header << 32,
+		message.header.msgh_remote_port | (unsigned long long)p << 32, ` + fmt.Sprint(id) + `ull << 32,
+		(unsigned long long)p << 32, sizeof message, 10);
+`, rule: "KOBJECT_REPLY_PORT_SEMANTICS", from: "1"}
+}
+
 var acts = []act{
 	{name: "task-behavior", what: "exception ports of the task", typ: "exception_behavior_t", constant: true,
 		bad:  "(exception_behavior_t)(EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES)",
@@ -58,26 +123,12 @@ var acts = []act{
 `, rule: "SET_EXCEPTION_BEHAVIOR", from: "1"},
 	{name: "registers", what: "the state of a thread that is suspended", typ: "thread_state_flavor_t", constant: true,
 		bad: "MACHINE_THREAD_STATE", good: "VECTOR_STATE", call: "thread_set_state",
-		helpers: `#if defined __aarch64__
-#define VECTOR_STATE ARM_NEON_STATE64
-#define VECTOR_COUNT ARM_NEON_STATE64_COUNT
-#else
-#define VECTOR_STATE x86_FLOAT_STATE64
-#define VECTOR_COUNT x86_FLOAT_STATE64_COUNT
-#endif
-extern int pause(void);
-static volatile thread_t resting;
-static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); return p; }
-`,
-		body: `	static natural_t state[1296];
-	pthread_t t;
-	thread_t thread;
-	if (pthread_create(&t, 0, rest, 0) != 0) abort();
-	while ((thread = resting) == MACH_PORT_NULL) { }
-	if (thread_suspend(thread) != KERN_SUCCESS) abort();
-	CALL(thread_set_state)(thread, p, (thread_state_t)state,
-		p == MACHINE_THREAD_STATE ? MACHINE_THREAD_STATE_COUNT : VECTOR_COUNT);
-`, rule: "THREAD_SET_STATE", from: "1"},
+		helpers: restingThread, body: strings.ReplaceAll(setState, "FUNCTION", "thread_set_state"),
+		rule: "THREAD_SET_STATE", from: "1"},
+	{name: "act-registers", what: "the state of a thread that is suspended, with the older call",
+		typ: "thread_state_flavor_t", constant: true, bad: "MACHINE_THREAD_STATE", good: "VECTOR_STATE", call: "act_set_state",
+		helpers: restingThread, body: strings.ReplaceAll(setState, "FUNCTION", "act_set_state"),
+		rule: "THREAD_SET_STATE", from: "1"},
 	{name: "construct", what: "a port that needs an entitlement", typ: "unsigned", constant: true,
 		bad: "(unsigned)MPO_WEAK_REPLY_PORT", good: "(unsigned)MPO_REPLY_PORT", call: "mach_port_construct",
 		body: `	mach_port_options_t options;
@@ -96,6 +147,17 @@ static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); retur
 	message.header.msgh_id = 3409;
 	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL, 10,
 		MACH_PORT_NULL);
+`, rule: "INVALID_OPTIONS", from: "none"},
+	{name: "overwrite", what: "a message to a kernel object that mach_msg_overwrite sends", typ: "mach_port_t",
+		bad: "mach_task_self()", good: "new_port()", call: "mach_msg_overwrite", helpers: newPort,
+		body: `	struct { mach_msg_header_t header; char rest[64]; } message;
+	memset(&message, 0, sizeof message);
+	message.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 0);
+	message.header.msgh_size = sizeof message.header;
+	message.header.msgh_remote_port = p;
+	message.header.msgh_id = 3409;
+	CALL(mach_msg_overwrite)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL,
+		10, MACH_PORT_NULL, &message.header, sizeof message);
 `, rule: "INVALID_OPTIONS", from: "none"},
 	{name: "bootstrap-reply", what: "a request to launchd with a port for the answer", typ: "mach_port_t",
 		bad: "new_port()", good: "new_reply_port()", call: "mach_msg", helpers: newPort + newReplyPort,
@@ -142,36 +204,13 @@ static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); retur
 	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message, 0, MACH_PORT_NULL, 10,
 		MACH_PORT_NULL);
 `, rule: "OOL_PORT_ARRAY", from: "2"},
-	{name: "task-right", what: "a right in a message", typ: "mach_port_t",
-		bad: "mach_task_self()", good: "new_port()", call: "mach_msg",
-		helpers: newPort + "#define DESCRIPTOR mach_msg_port_descriptor_t\n" + oneDescriptor,
-		body: `	struct message message;
-	memset(&message, 0, sizeof message);
-	message.header.msgh_bits = MACH_MSGH_BITS_COMPLEX | MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);
-	message.header.msgh_size = sizeof message;
-	message.header.msgh_remote_port = new_port();
-	message.body.msgh_descriptor_count = 1;
-	message.port.name = p;
-	message.port.disposition = MACH_MSG_TYPE_COPY_SEND;
-	message.port.type = MACH_MSG_PORT_DESCRIPTOR;
-	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message, 0, MACH_PORT_NULL, 10,
-		MACH_PORT_NULL);
-`, rule: "ILLEGAL_MOVE", from: "1"},
-	{name: "thread-right", what: "a right that is moved in a message", typ: "mach_port_t",
-		bad: "mach_thread_self()", good: "new_port()", call: "mach_msg",
-		helpers: newPort + "#define DESCRIPTOR mach_msg_port_descriptor_t\n" + oneDescriptor,
-		body: `	struct message message;
-	memset(&message, 0, sizeof message);
-	message.header.msgh_bits = MACH_MSGH_BITS_COMPLEX | MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);
-	message.header.msgh_size = sizeof message;
-	message.header.msgh_remote_port = new_port();
-	message.body.msgh_descriptor_count = 1;
-	message.port.name = p;
-	message.port.disposition = MACH_MSG_TYPE_MOVE_SEND;
-	message.port.type = MACH_MSG_PORT_DESCRIPTOR;
-	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message, 0, MACH_PORT_NULL, 10,
-		MACH_PORT_NULL);
-`, rule: "ILLEGAL_MOVE", from: "1", also: []string{"MOD_REFS"}},
+	right("task-right", "mach_task_self()", "MACH_MSG_TYPE_COPY_SEND"),
+	right("task-move", "mach_task_self()", "MACH_MSG_TYPE_MOVE_SEND", "MOD_REFS"),
+	right("thread-right", "mach_thread_self()", "MACH_MSG_TYPE_MOVE_SEND", "MOD_REFS"),
+	right("pthread-right", "pthread_mach_thread_np(pthread_self())", "MACH_MSG_TYPE_COPY_SEND"),
+	kernelReply("task-reply", "mach_task_self()", 3409),
+	kernelReply("thread-reply", "mach_thread_self()", 3612),
+	kernelReply("host-reply", "mach_host_self()", 200),
 	{name: "pinned", what: "a name that is destroyed", typ: "mach_port_t",
 		bad: "mach_task_self()", good: "new_port()", call: "mach_port_destroy", helpers: newPort,
 		body: `	CALL(mach_port_destroy)(mach_task_self(), p);

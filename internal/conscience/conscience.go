@@ -93,6 +93,9 @@ func (a *act) program(c construction, kills bool) Program {
 const prologue = `#include <dlfcn.h>
 #include <mach/mach.h>
 #include <pthread.h>
+#ifndef __APPLE__
+#include <pthread_mach.h>
+#endif
 #include <servers/bootstrap.h>
 #include <stdlib.h>
 #include <string.h>

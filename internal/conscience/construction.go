@@ -8,7 +8,7 @@ type construction struct {
 	inline     bool   // act is part of whoever calls it
 	constant   bool   // only for values that are constants
 	depends    bool   // the value is one of two
-	dlsym      bool
+	dlsym      bool   // the function must be there though nothing insists on it when linking
 }
 
 const config = `struct config { int size; value_t value; int rest; };
@@ -124,4 +124,20 @@ NOINLINE static void find(void) { found = (__typeof__(FUNCTION) *)dlsym(RTLD_DEF
 #define CALL(f) found
 `,
 		code: "static void go(int n) { (void)n; find(); act(VALUE); }\n"},
+	{name: "arithmetic", what: "as one of two values, by arithmetic with a condition", constant: true, depends: true,
+		code: "static void go(int n) { act((value_t)(OTHER + (VALUE - OTHER) * (value_t)(n < 100))); }\n"},
+	{name: "import", what: "with a function whose address the linker wrote into a constant",
+		call: `static __typeof__(FUNCTION) *const volatile imported = FUNCTION;
+#define CALL(f) imported
+`,
+		code: "static void go(int n) { (void)n; act(VALUE); }\n"},
+	{name: "weak", what: "with a function that may be missing", dlsym: true,
+		call: `#ifdef __APPLE__
+extern __typeof__(FUNCTION) FUNCTION __attribute__((weak_import));
+#else
+extern __typeof__(FUNCTION) FUNCTION __attribute__((weak));
+#endif
+#define CALL(f) if (f) f
+`,
+		code: "static void go(int n) { (void)n; act(VALUE); }\n"},
 }

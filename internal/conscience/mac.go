@@ -32,7 +32,7 @@ func (v Variation) String() string {
 // Variations returns those that every program is built in; arm64e, which lld does not link, as an object file.
 func Variations() []Variation {
 	var out []Variation
-	for _, level := range []string{"-O0", "-O1", "-O2", "-O3", "-Os", "-flto"} {
+	for _, level := range []string{"-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-flto"} {
 		for _, arch := range []string{"arm64", "x86_64"} {
 			out = append(out, Variation{arch, level, "-fixup_chains"})
 		}
@@ -52,6 +52,9 @@ func (p Program) BuildMac(v Variation, sdk, dir string) (string, error) {
 		"-isystem", filepath.Join(sdk, "system"), "-Wall", "-Werror", "-Wno-unused-function", "-fno-stack-protector", v.Level}
 	if v.Level == "-flto" {
 		flags = append(flags, "-O2")
+	}
+	if v.Level == "-Oz" && v.Arch != "x86_64" {
+		flags = append(flags, "-moutline")
 	}
 	object := base + ".o"
 	if out, err := exec.Command(Clang, append(flags, "-c", base+".c", "-o", object)...).CombinedOutput(); err != nil {

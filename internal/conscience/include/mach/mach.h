@@ -69,6 +69,8 @@ kern_return_t thread_set_exception_ports(thread_act_t thread, exception_mask_t m
 #define x86_FLOAT_STATE64_COUNT 131
 #endif
 kern_return_t thread_suspend(thread_act_t thread);
+kern_return_t act_set_state(thread_act_t thread, thread_state_flavor_t flavor, thread_state_t state,
+	mach_msg_type_number_t count);
 kern_return_t thread_set_state(thread_act_t thread, thread_state_flavor_t flavor, thread_state_t state,
 	mach_msg_type_number_t count);
 
@@ -123,3 +125,6 @@ mach_msg_return_t mach_msg2_internal(void *data, unsigned long long options, uns
 	unsigned long long size_and_priority, unsigned long long timeout);
 mach_msg_return_t mach_msg(mach_msg_header_t *message, mach_msg_option_t option, mach_msg_size_t send,
 	mach_msg_size_t receive, mach_port_name_t from, mach_msg_timeout_t timeout, mach_port_name_t notify);
+mach_msg_return_t mach_msg_overwrite(mach_msg_header_t *message, mach_msg_option_t option, mach_msg_size_t send,
+	mach_msg_size_t receive, mach_port_name_t from, mach_msg_timeout_t timeout, mach_port_name_t notify,
+	mach_msg_header_t *received, mach_msg_size_t limit);

@@ -15,16 +15,37 @@ type Call struct {
 	Send    []byte    // written anew if the kernel returned what it could not send
 	Receive mach.Name // receive right or set, with mach.RcvMsg
 	Buffer  []byte    // for what is received, with its trailer
-	Memory  rpc.Memory
+	Memory  Memory
+}
+
+// Memory is where out-of-line memory of a task lies, for messages as bytes.
+type Memory interface {
+	rpc.Memory
+	// Put puts back at its address what Load returned: the kernel has taken nothing of the message.
+	Put(address uint64, b []byte)
+}
+
+// loaded is a piece of memory that a message on its way takes along.
+type loaded struct {
+	address uint64
+	data    []byte
 }
 
 // MsgBytes makes the call. What was received is in the buffer, or in memory of its own if it did not fit. Out-of-line
 // memory of both messages is in c.Memory, from which it is loaded, and where what comes is stored.
-func (th *Thread) MsgBytes(c *Call) ([]byte, mach.KernReturn) {
+func (th *Thread) MsgBytes(c *Call) (received []byte, kr mach.KernReturn) {
 	gone := mach.RcvPortDied
 	if c.Options&mach.SendMsg != 0 {
 		gone = mach.SendInvalidDest
-		if err := th.layOut(c.Send, c.Memory); err != nil {
+		taken, err := th.layOut(c.Send, c.Memory)
+		defer func() {
+			if err != nil || untouched(kr) {
+				for _, l := range taken {
+					c.Memory.Put(l.address, l.data)
+				}
+			}
+		}()
+		if err != nil {
 			th.unlay()
 			return nil, code(err)
 		}
@@ -33,7 +54,7 @@ func (th *Thread) MsgBytes(c *Call) ([]byte, mach.KernReturn) {
 		0, uint64(len(c.Send))); err != nil {
 		return nil, gone
 	}
-	kr := mach.KernReturn(int32(th.c.Result[0]))
+	kr = mach.KernReturn(int32(th.c.Result[0]))
 	back := kr != 0 && th.c.Result[1] == 1
 	part := kr&^mach.MsgMask == mach.RcvBodyError || kr&^mach.MsgMask == mach.RcvHeaderError
 	if !back && !part && (kr != 0 || c.Options&mach.RcvMsg == 0) {
@@ -63,19 +84,30 @@ func (th *Thread) Interrupt() {
 	th.task.socket.Send(&trap.Packet{Kind: trap.Interrupt, A: th.index}, nil)
 }
 
-// layOut puts a message and its memory into the lane.
-func (th *Thread) layOut(b []byte, memory rpc.Memory) error {
+// untouched says that a send failed before the kernel took any right or memory: what is wrong is in the header.
+func untouched(kr mach.KernReturn) bool {
+	switch kr {
+	case mach.SendInvalidDest, mach.SendInvalidReply, mach.SendInvalidHeader, mach.SendInvalidOptions,
+		mach.SendMsgTooSmall, mach.SendTooLarge:
+		return true
+	}
+	return false
+}
+
+// layOut puts a message and its memory into the lane, and returns the memory.
+func (th *Thread) layOut(b []byte, memory Memory) (taken []loaded, err error) {
 	th.used = 0
 	for d := range descriptors(b) {
 		data, err := memory.Load(d.Address, memorySize(&d))
 		if err != nil {
-			return mach.SendInvalidMemory
+			return taken, mach.SendInvalidMemory
 		}
+		taken = append(taken, loaded{d.Address, data})
 		if err := th.piece(d.Address, data, len(b)); err != nil {
-			return err
+			return taken, err
 		}
 	}
-	return th.put(b)
+	return taken, th.put(b)
 }
 
 // unlay forgets what was put into the lane.
@@ -90,7 +122,7 @@ func (th *Thread) unlay() {
 }
 
 // settle gives memory that came with a message addresses of the task's.
-func (th *Thread) settle(b []byte, memory rpc.Memory) {
+func (th *Thread) settle(b []byte, memory Memory) {
 	for d, at := range descriptors(b) {
 		data, err := incoming{th}.Load(d.Address, memorySize(&d))
 		var address uint64

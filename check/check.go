@@ -5,7 +5,7 @@
 // violate, from which level on, and how well that is proven. What is proven not to violate is no finding.
 //
 // The level is that of the process, so a framework is judged by the program that loads it. While files are walked
-// through, one at a time, only a [module] is kept of each image; at the end the modules are joined and each call is
+// through, a few at a time, only a [module] is kept of each image; at the end the modules are joined and each call is
 // judged at the level of the programs it ends up in.
 package check
 
@@ -20,6 +20,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"portcullis.dev/finding"
 	"portcullis.dev/macho"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, er
 	c := newChecker(opts)
 	for _, p := range paths {
 		before := c.met + len(c.report.Unread)
-		stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: opts.Limits}, c.visit, c.unreadable)
+		stats, err := c.walk(ctx, p)
 		c.report.Summary.Files += stats.Files
 		if err != nil {
 			if ctx.Err() != nil {
@@ -68,6 +69,26 @@ func Run(ctx context.Context, paths []string, opts Options) (*finding.Report, er
 	}
 	c.judge()
 	return &c.report, nil
+}
+
+// walk reads all that is at a path. What is found is put together in the order of the files, whichever was done first.
+func (c *checker) walk(ctx context.Context, p string) (container.Stats, error) {
+	var mu sync.Mutex
+	var parts []*part
+	visit := func(it container.Item) error {
+		found := c.read(it)
+		mu.Lock()
+		defer mu.Unlock()
+		parts = append(parts, found)
+		return nil
+	}
+	stats, err := container.Walk(ctx, p, container.Options{Want: want, Limits: c.opts.Limits,
+		Beside: runtime.GOMAXPROCS(0)}, visit, c.unreadable)
+	slices.SortFunc(parts, func(a, b *part) int { return a.number - b.number })
+	for _, found := range parts {
+		c.take(found)
+	}
+	return stats, err
 }
 
 // nothingAt tells of a path that holds nothing to check. Of a single folder or archive the sum says it.
@@ -88,9 +109,39 @@ type checker struct {
 	modules []*module
 	infos   map[string]container.Info // by path of the bundle
 	symbols map[macho.UUID]place
-	seen    map[place]bool // files read, by absolute path
-	met     int            // Mach-O files, also those out of scope
-	passed  bool           // some of those has no image of the architecture asked for
+	met     int  // Mach-O files, also those out of scope
+	passed  bool // some of those has no image of the architecture asked for
+
+	mu   sync.Mutex     // of what follows, and of Progress
+	seen map[place]bool // files read, by absolute path
+}
+
+// part is what is found in one file.
+type part struct {
+	number  int // of the file in its walk
+	opts    *Options
+	met     int
+	bytes   int64
+	images  int
+	passed  bool
+	modules []*module
+	info    map[string]container.Info
+	symbols map[macho.UUID]place
+	notes   []finding.Note
+	unread  []finding.Unread
+}
+
+// take adds what was found in a file.
+func (c *checker) take(p *part) {
+	c.met += p.met
+	c.passed = c.passed || p.passed
+	c.report.Summary.Bytes += p.bytes
+	c.report.Summary.Images += p.images
+	c.modules = append(c.modules, p.modules...)
+	maps.Copy(c.infos, p.info)
+	maps.Copy(c.symbols, p.symbols)
+	c.report.Notes = append(c.report.Notes, p.notes...)
+	c.report.Unread = append(c.report.Unread, p.unread...)
 }
 
 // place is where a file was met.
@@ -108,111 +159,124 @@ func want(name string, head []byte) bool {
 
 func (c *checker) unreadable(u finding.Unread) { c.report.Unread = append(c.report.Unread, u) }
 
-func (c *checker) note(it container.Item, format string, args ...any) {
-	c.report.Notes = append(c.report.Notes, finding.Note{
+func (p *part) unreadable(u finding.Unread) { p.unread = append(p.unread, u) }
+
+func (p *part) note(it container.Item, format string, args ...any) {
+	p.notes = append(p.notes, finding.Note{
 		Path: it.Path, Member: it.Member, Message: fmt.Sprintf(format, args...)})
 }
 
-// visit reads one file.
-func (c *checker) visit(it container.Item) error {
+// read reads one file. Several may be read at a time.
+func (c *checker) read(it container.Item) *part {
+	p := &part{number: it.Number, opts: &c.opts}
 	if c.twice(it) {
-		return nil
+		p.met++ // there is something at this path, too
+		return p
 	}
-	if c.opts.Progress != nil {
-		c.opts.Progress(it.Name(), it.Size)
+	if macho.Recognized(it.Data) {
+		p.read(it)
+	} else {
+		p.readInfo(it)
 	}
-	if !macho.Recognized(it.Data) {
-		c.info(it)
-		return nil
-	}
+	return p
+}
+
+// read reads a Mach-O file.
+func (p *part) read(it container.Item) {
 	file, err := macho.Parse(it.Data)
 	if err != nil {
-		c.broken(it, err)
-		return nil
+		p.broken(it, err)
+		return
 	}
 	if len(file.Images) == 0 && file.Archive {
 		for _, err := range file.Errors {
 			if !errors.Is(err, macho.ErrNotMachO) { // a static library of another system
-				c.broken(it, err)
+				p.broken(it, err)
 			}
 		}
-		return nil
+		return
 	}
-	c.met++
-	c.report.Summary.Bytes += it.Size
+	p.met++
+	p.bytes += it.Size
 	for _, err := range file.Errors {
-		c.broken(it, err)
+		p.broken(it, err)
 	}
-	c.images(it, file.Images)
-	return nil
+	p.readImages(it, file.Images)
 }
 
-// twice tells whether a file was read already, because two of the paths to check lead to it.
+// twice tells whether a file was read already, because two of the paths to check lead to it. If not, its name is told.
 func (c *checker) twice(it container.Item) bool {
 	at := place{it.Path, it.Member}
 	if abs, err := filepath.Abs(it.Path); err == nil {
 		at.path = abs
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.seen[at] {
-		c.met++ // there is something at this path, too
 		return true
 	}
 	c.seen[at] = true
+	if c.opts.Progress != nil {
+		c.opts.Progress(it.Name(), it.Size)
+	}
 	return false
 }
 
-// info remembers what a bundle says about itself.
-func (c *checker) info(it container.Item) {
+// readInfo remembers what a bundle says about itself.
+func (p *part) readInfo(it container.Item) {
 	b, ok := container.BundleOf(it.Name())
 	if !ok || !b.IsInfo(it.Name()) {
 		return
 	}
 	if info, err := container.ReadInfo(it.Data); err == nil {
-		c.infos[b.Path] = info
+		p.info = map[string]container.Info{b.Path: info}
 	} else {
-		c.unreadable(finding.Unread{Path: it.Path, Member: it.Member, Reason: err.Error()})
+		p.unreadable(finding.Unread{Path: it.Path, Member: it.Member, Reason: err.Error()})
 	}
 }
 
 // broken lists damage.
-func (c *checker) broken(it container.Item, err error) {
+func (p *part) broken(it container.Item, err error) {
 	u := finding.Unread{Path: it.Path, Member: it.Member, Reason: err.Error()}
 	var f *macho.FormatError
 	if errors.As(err, &f) {
 		u.Offset = f.Offset
 		u.Member = joinMember(u.Member, f.Member)
 	}
-	c.unreadable(u)
+	p.unreadable(u)
 }
 
-// images scans the images of one file, several at a time.
-func (c *checker) images(it container.Item, images []*macho.Image) {
+// readImages scans the images of one file, several at a time.
+func (p *part) readImages(it container.Item, images []*macho.Image) {
 	modules := make([]*module, len(images))
 	var group crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	if !slices.ContainsFunc(images, c.selected) {
-		c.passed = true
+	if !slices.ContainsFunc(images, p.opts.selected) {
+		p.passed = true
 	}
 	outOfScope := map[string]bool{}
 	simulators := map[string]bool{}
 	for i, img := range images {
 		switch {
-		case !c.selected(img):
+		case !p.opts.selected(img):
 			continue
 		case !img.InScope():
 			outOfScope[img.Arch] = true
 			continue
 		case img.Type == macho.DSYM:
-			c.symbols[img.UUID] = place{it.Path, it.Member}
+			if p.symbols == nil {
+				p.symbols = map[macho.UUID]place{}
+			}
+			p.symbols[img.UUID] = place{it.Path, it.Member}
 			continue
 		case img.Type == macho.Kext:
-			c.note(it, "out of scope: kernel extensions are no processes")
+			p.note(it, "out of scope: kernel extensions are no processes")
 			continue
 		case img.Simulator():
 			simulators[img.Arch] = true
 			continue
 		}
-		c.report.Summary.Images++
+		p.images++
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
@@ -224,25 +288,25 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 		if m == nil {
 			continue
 		}
-		c.modules = append(c.modules, m)
+		p.modules = append(p.modules, m)
 		if images[i].Encrypted() {
-			c.unreadable(finding.Unread{Path: it.Path, Member: joinMember(it.Member, m.archived), Offset: images[i].Offset,
+			p.unreadable(finding.Unread{Path: it.Path, Member: joinMember(it.Member, m.archived), Offset: images[i].Offset,
 				Reason: "encrypted by the App Store: its code cannot be read; check the app as it was before upload"})
 		}
 		for _, err := range images[i].Problems() {
-			c.broken(it, err)
+			p.broken(it, err)
 		}
 		known := func(problem error) bool { return errors.Is(m.unsigned, problem) }
 		if m.unsigned != nil && !slices.ContainsFunc(images[i].Problems(), known) {
-			c.unreadable(finding.Unread{Path: it.Path, Member: it.Member, Offset: images[i].CodeSignatureOffset(),
+			p.unreadable(finding.Unread{Path: it.Path, Member: it.Member, Offset: images[i].CodeSignatureOffset(),
 				Reason: "judged without its entitlements: " + m.unsigned.Error()})
 		}
 	}
 	if len(outOfScope) > 0 {
-		c.note(it, "%s out of scope: the restrictions exist on arm64 and x86_64 only", list(outOfScope))
+		p.note(it, "%s out of scope: the restrictions exist on arm64 and x86_64 only", list(outOfScope))
 	}
 	if len(simulators) > 0 {
-		c.note(it, "%s out of scope: built for a simulator, where no restriction applies", list(simulators))
+		p.note(it, "%s out of scope: built for a simulator, where no restriction applies", list(simulators))
 	}
 }
 
@@ -250,9 +314,9 @@ func (c *checker) images(it container.Item, images []*macho.Image) {
 func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
 
 // selected tells whether an image has the architecture that was asked for.
-func (c *checker) selected(img *macho.Image) bool {
-	return c.opts.Arch == "" || img.Arch == c.opts.Arch || c.opts.Arch == "arm64" && img.Arch == "arm64e" ||
-		c.opts.Arch == "x86_64" && img.Arch == "x86_64h"
+func (o *Options) selected(img *macho.Image) bool {
+	return o.Arch == "" || img.Arch == o.Arch || o.Arch == "arm64" && img.Arch == "arm64e" ||
+		o.Arch == "x86_64" && img.Arch == "x86_64h"
 }
 
 // peersOf returns the object files of a library that are linked together with one of them.

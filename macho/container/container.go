@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type Item struct {
 	Member string // path inside the archive at Path; "" for a file on disk
 	Size   int64  // bytes; always len(Data)
 	Data   []byte // the whole content, read-only; valid until visit returns
+	Number int    // of the files that the walk gives to visit, in its order, from 0
 }
 
 // Name returns path and member as one string, joined the way nested archives are.
@@ -48,6 +50,9 @@ type Options struct {
 	Want   func(name string, head []byte) bool
 	Links  Links
 	Limits Limits
+	// Beside is for how many files on disk visit may be called at a time, each in a goroutine of its own; members of
+	// archives come one after the other, beside these. 0 is 1: all are visited in the goroutine of Walk.
+	Beside int
 }
 
 // Limits bound what a walk may cost. A zero field stands for the default.
@@ -100,8 +105,8 @@ type Stats struct {
 	Unread   int   // parts that could not be read
 }
 
-// Walk gives the regular files at path to visit, one at a time: the file itself, or all that is in the folder or
-// archive, sorted by name in folders and in the archive's own order in archives. Parts that cannot be read are
+// Walk gives the regular files at path to visit, one at a time if options do not say otherwise: the file itself, or all
+// that is in the folder or archive, sorted by name in folders and in the archive's own order in archives. Parts that cannot be read are
 // given to unread, and the walk goes on; the Offset of an [finding.Unread] counts in the innermost file or
 // (uncompressed) archive that its Member names. Walk fails only when visit does, with the error of visit, or when
 // ctx is done.
@@ -110,7 +115,13 @@ type Stats struct {
 func Walk(ctx context.Context, path string, opts Options, visit func(Item) error,
 	unread func(finding.Unread)) (Stats, error) {
 	w := newWalker(ctx, opts, visit, unread)
+	if opts.Beside > 1 {
+		w.beside = newBeside(opts.Beside)
+	}
 	err := w.root(path)
+	if w.beside != nil {
+		err = cmp.Or(w.wait(), err)
+	}
 	return w.stats, err
 }
 
@@ -124,6 +135,8 @@ type walker struct {
 	stats  Stats
 	seen   map[fileID]bool // hard-linked files, and with FollowLinks all files and folders
 	roots  string          // the folder being walked, without symbolic links
+
+	beside *beside // nil: one file at a time
 
 	buffers   [][]byte   // idle, for members held in memory
 	inflaters []inflater // idle
@@ -286,12 +299,22 @@ func (w *walker) give(p place, c *content) error {
 		return w.fail(p, c.at, err)
 	}
 	defer release()
+	item := Item{Path: p.path, Member: p.member, Size: int64(len(data)), Data: data, Number: w.stats.Visited}
 	w.stats.Visited++
 	w.stats.Bytes += int64(len(data))
-	item := Item{Path: p.path, Member: p.member, Size: int64(len(data)), Data: data}
+	if w.beside != nil && c.release != nil {
+		release := c.release
+		c.release = nil
+		return w.start(p, item, release)
+	}
 	if gone, err := w.callVisit(item); err != nil || !gone {
 		return err
 	}
+	return w.cut(p)
+}
+
+// cut reports a file that became shorter while visit read it.
+func (w *walker) cut(p place) error {
 	return w.failf(p, 0, "the file became shorter while it was read")
 }
 

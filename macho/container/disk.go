@@ -137,41 +137,45 @@ func (w *walker) file(path string, info fs.FileInfo) error {
 		w.seen[id] = true
 	}
 	p := place{path: path}
-	c, release, err := w.open(p)
+	c, err := w.open(p)
 	if err != nil {
 		return w.fail(p, 0, err)
 	}
-	defer release()
+	defer func() {
+		if c.release != nil {
+			c.release()
+		}
+	}()
 	return w.offer(p, c)
 }
 
 // open gives the content of a file on disk: the whole, mapped, when it is an archive or wanted, and otherwise the head.
-func (w *walker) open(p place) (*content, func(), error) {
+func (w *walker) open(p place) (*content, error) {
 	f, err := os.OpenFile(p.path, openFlags, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s: not a file", describe(info.Mode()))
+		return nil, fmt.Errorf("%s: not a file", describe(info.Mode()))
 	}
 	size := info.Size()
 	if size != int64(int(size)) {
-		return nil, nil, fmt.Errorf("%d bytes are too many for this machine", size)
+		return nil, fmt.Errorf("%d bytes are too many for this machine", size)
 	}
 	head := make([]byte, min(size, HeadSize))
 	if _, err := f.ReadAt(head, 0); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var tail []byte
 	if size >= 1<<20 { // smaller disk images are not worth a second read of every file
 		tail = make([]byte, tailSize)
 		if _, err := f.ReadAt(tail, size-tailSize); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	c := &content{head: head, tail: tail, size: size}
@@ -180,14 +184,13 @@ func (w *walker) open(p place) (*content, func(), error) {
 		c.verdict = w.ask(p, head)
 	}
 	if format.refusal != "" || c.verdict == unwanted {
-		return c, func() {}, nil
+		return c, nil
 	}
-	data, release, err := mapFile(f, size)
+	c.data, c.release, err = mapFile(f, size)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	c.data = data
-	return c, release, nil
+	return c, nil
 }
 
 // ask asks Options.Want.

@@ -15,6 +15,8 @@ type content struct {
 	at   int64     // where it begins in its archive
 	tail []byte    // the last tailSize bytes, where they are at hand
 
+	release func() // gives up the data of a file on disk; nil where there is nothing to do
+
 	head    []byte  // the first HeadSize bytes, once they have been read
 	verdict verdict // of Options.Want, where it has been asked already
 }

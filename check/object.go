@@ -168,7 +168,7 @@ func (x *explorer) stored(m macho.ObjCMethod) (out []object) {
 	put := func(r flow.Result, fact string) {
 		o := object{fact: fact, fields: map[int64]field{}}
 		for _, p := range r.Puts {
-			o.fields[p.Off] = field{p.Value.Closed(), p.Size}.join(o.fields[p.Off])
+			o.fields[p.Off] = field{p.Value.Closed().Kept(), p.Size}.join(o.fields[p.Off])
 		}
 		out = append(out, o)
 	}

@@ -64,15 +64,17 @@ func judgeThreadSetState(s *site) []verdict {
 	return []verdict{v}
 }
 
-// isCurrentThread recognises the port of the thread that makes the call.
+// isCurrentThread recognises the port of the thread that makes the call: what mach_thread_self returned to a function
+// that is still running. What was kept may be that of another thread.
 func isCurrentThread(s flow.Source) bool {
-	return isThreadSelf(s) && (s.Symbol == "_mach_thread_self" || s.Symbol == "_thread_self_trap")
+	return isThreadSelf(s) && !s.Kept && (s.Symbol == "_mach_thread_self" || s.Symbol == "_thread_self_trap")
 }
 
 // isRunnable recognises ports of threads that are not waiting in an exception: the one that makes the call, and those
-// made by thread_create, which have not run yet. What pthread_mach_thread_np returns can be any thread of the process.
+// just made by thread_create, which have not run yet. What pthread_mach_thread_np returns can be any thread of the
+// process.
 func isRunnable(s flow.Source) bool {
-	return isCurrentThread(s) || s.Kind == flow.KindOut && isThreadSelf(s)
+	return isCurrentThread(s) || s.Kind == flow.KindOut && isThreadSelf(s) && !s.Kept
 }
 
 // flavorName names a thread-state flavor as XNU's headers do.

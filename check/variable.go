@@ -95,7 +95,7 @@ func (x *explorer) before(addr uint64) []uint64 {
 func (x *explorer) storing(fn uint64, asked map[uint64]bool) *quest {
 	put := func(s flow.Store) {
 		v := x.vars[s.Addr]
-		v.value = v.value.Union(s.Value.Closed())
+		v.value = v.value.Union(s.Value.Closed().Kept())
 	}
 	open := map[uint64]bool{} // sites that callers may tell more of
 	q := &quest{fn: fn, ask: question{stores: asked, limit: x.callerOps()}}

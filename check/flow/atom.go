@@ -19,6 +19,7 @@ type atom struct {
 	signed bool  // the cut sign-extends; for kindEntry: the load did
 	nz     uint8 // not 0: the low nz bits are proven not to be all zero
 	open   bool  // a number that a bound leaves open; no path is known that brings it
+	kept   bool  // see Source.Kept
 	size   uint8 // bytes loaded
 	index  int32
 	c      uint64
@@ -49,6 +50,12 @@ func (a *atom) compare(b *atom) int {
 	}
 	if c := cmp.Compare(a.sym, b.sym); c != 0 {
 		return c
+	}
+	if a.kept != b.kept {
+		if a.kept {
+			return 1
+		}
+		return -1
 	}
 	switch {
 	case a.base == nil && b.base == nil:
@@ -100,7 +107,7 @@ func (a *atom) mayBe(c uint64) bool {
 
 func (a *atom) source() Source {
 	s := Source{Kind: a.kind, Const: a.c, Symbol: a.sym, Site: a.site, Index: int(a.index), Field: a.field,
-		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how, Open: a.open}
+		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how, Open: a.open, Kept: a.kept}
 	if a.kind == KindStack {
 		s.Const = a.site // the region: 0 is the frame as the function was entered
 		s.Site = 0

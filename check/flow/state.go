@@ -181,6 +181,18 @@ func (c *context) unwritten(region uint64, off, n int64) *val {
 	return &val{rest: &rest{bits: k, reasons: []reason{{"a stack slot that is not seen written", 0}}}}
 }
 
+// keep makes it the state that another thread finds.
+func (s *state) keep() {
+	for i := range s.regs {
+		if s.regs[i].v != nil {
+			s.regs[i].v = s.regs[i].v.keep()
+		}
+	}
+	for i := range s.mem {
+		s.mem[i].v = s.mem[i].v.keep()
+	}
+}
+
 // write puts a value into the frame for certain.
 func (s *state) write(region uint64, off, size int64, c cell) {
 	i := s.find(region, off)

@@ -1,6 +1,10 @@
 package flow
 
-import "portcullis.dev/check/flow/op"
+import (
+	"slices"
+
+	"portcullis.dev/check/flow/op"
+)
 
 // Store is something that is stored in a variable of the image: one that was asked for, or the address of a symbol that
 // was.
@@ -60,6 +64,24 @@ func (v Value) Closed() Value {
 		atoms = append(atoms, *a)
 	}
 	return Value{v: &val{atoms, r}, ctx: v.ctx}
+}
+
+// Kept returns the value as any thread finds it where it is kept: see [Source].
+func (v Value) Kept() Value {
+	v.v = v.val().keep()
+	return v
+}
+
+func (v *val) keep() *val {
+	fresh := func(a atom) bool { return !a.kept && (a.kind == KindResult || a.kind == KindOut) }
+	if !slices.ContainsFunc(v.atoms, fresh) {
+		return v
+	}
+	atoms := slices.Clone(v.atoms)
+	for i := range atoms {
+		atoms[i].kept = atoms[i].kept || fresh(atoms[i])
+	}
+	return setOf(atoms, v.rest)
 }
 
 // Constant is the value that is one number.

@@ -74,7 +74,9 @@ func (v *val) text(*context) string {
 			parts = append(parts, fmt.Sprintf("%d more", len(v.atoms)-i))
 			break
 		}
-		parts = append(parts, v.atoms[i].text())
+		if s := v.atoms[i].text(); len(parts) == 0 || parts[len(parts)-1] != s {
+			parts = append(parts, s)
+		}
 	}
 	if v.rest != nil {
 		s := "unknown"

@@ -37,6 +37,9 @@ type Source struct {
 	// Open marks a constant that a bound on an unknown number leaves possible (its low bits, a comparison): together
 	// such constants are all there can be, but of none is a path known that brings it.
 	Open bool
+	// Kept marks what a call returned or stored (KindResult, KindOut) and a variable, an object or another thread's call
+	// handed on: the call was perhaps made by another thread than the one that has it now.
+	Kept bool
 }
 
 // MaxSet is the number of members beyond which a Value gives up listing them.

@@ -23,6 +23,7 @@ kern_t task_register_hardened_exception_handler(port_t, unsigned, unsigned, int,
 int posix_spawnattr_setexceptionports_np(void *, unsigned, port_t, int, int);
 kern_t thread_set_state(port_t, int, unsigned *, unsigned);
 kern_t act_set_state(port_t, int, unsigned *, unsigned);
+int pthread_create(void **, void *, void *(*)(void *), void *);
 kern_t thread_get_state(port_t, int, unsigned *, unsigned *);
 port_t pthread_mach_thread_np(void *);
 kern_t mach_msg_trap(void *, int, unsigned, unsigned, port_t, unsigned, port_t);
@@ -105,6 +106,25 @@ NOINLINE kern_t state_other(void *thread, unsigned *state) {
 NOINLINE kern_t state_act_own(unsigned *state) { return 1 + act_set_state(mach_thread_self(), FLAVOR, state, 68); }
 NOINLINE kern_t state_vector(unsigned *state) { return 1 + thread_set_state(mach_thread_self(), OTHER, state, 68); }
 NOINLINE kern_t state_unknown_flavor(int flavor, unsigned *state) { return 1 + thread_set_state(mach_thread_self(), flavor, state, 68); }
+// A port that was kept, or passed to another thread, may be that of a thread which waits in an exception.
+static volatile port_t handler, starter;
+NOINLINE void keep_thread(void) { handler = starter = mach_thread_self(); }
+NOINLINE kern_t state_kept(unsigned *state) {
+	port_t thread = handler;
+	return thread ? 1 + thread_set_state(thread, FLAVOR, state, 68) : 0;
+}
+NOINLINE kern_t state_act_kept(unsigned *state) {
+	port_t thread = starter;
+	return thread ? 1 + act_set_state(thread, FLAVOR, state, 68) : 0;
+}
+NOINLINE static void *state_started(void *thread) {
+	static unsigned state[68];
+	act_set_state((port_t)(unsigned long)thread, FLAVOR, state, 68);
+	return state;
+}
+NOINLINE int start(void **t) { return 1 + pthread_create(t, 0, state_started, (void *)(unsigned long)mach_thread_self()); }
+NOINLINE static kern_t state_passed(port_t thread, unsigned *state) { return 1 + act_set_state(thread, FLAVOR, state, 68); }
+NOINLINE kern_t pass(unsigned *state) { return 1 + state_passed(mach_thread_self(), state); }
 
 struct options { unsigned flags, limit; unsigned long reserved[2]; };
 NOINLINE kern_t construct_weak_reply(port_t *name) {

@@ -1,6 +1,9 @@
 package conscience
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // act is something that kills with one value and does not with another.
 type act struct {
@@ -50,6 +53,16 @@ const restingThread = `#if defined __aarch64__
 extern int pause(void);
 static volatile thread_t resting;
 static void *rest(void *p) { for (resting = mach_thread_self();;) pause(); return p; }
+`
+
+const setState = `	static natural_t state[1296];
+	pthread_t t;
+	thread_t thread;
+	if (pthread_create(&t, 0, rest, 0) != 0) abort();
+	while ((thread = resting) == MACH_PORT_NULL) { }
+	while (thread_suspend(thread) != KERN_SUCCESS) { } // a busy Linux may not stop it in time
+	CALL(FUNCTION)(thread, p, (thread_state_t)state,
+		p == MACHINE_THREAD_STATE ? MACHINE_THREAD_STATE_COUNT : VECTOR_COUNT);
 `
 
 // right is an act that sends a right in a descriptor: bad, or one to a port of one's own.
@@ -110,15 +123,11 @@ var acts = []act{
 `, rule: "SET_EXCEPTION_BEHAVIOR", from: "1"},
 	{name: "registers", what: "the state of a thread that is suspended", typ: "thread_state_flavor_t", constant: true,
 		bad: "MACHINE_THREAD_STATE", good: "VECTOR_STATE", call: "thread_set_state",
-		helpers: restingThread, body: `	static natural_t state[1296];
-	pthread_t t;
-	thread_t thread;
-	if (pthread_create(&t, 0, rest, 0) != 0) abort();
-	while ((thread = resting) == MACH_PORT_NULL) { }
-	while (thread_suspend(thread) != KERN_SUCCESS) { } // a busy Linux may not stop it in time
-	CALL(thread_set_state)(thread, p, (thread_state_t)state,
-		p == MACHINE_THREAD_STATE ? MACHINE_THREAD_STATE_COUNT : VECTOR_COUNT);
-`,
+		helpers: restingThread, body: strings.ReplaceAll(setState, "FUNCTION", "thread_set_state"),
+		rule: "THREAD_SET_STATE", from: "1"},
+	{name: "act-registers", what: "the state of a thread that is suspended, with the older call",
+		typ: "thread_state_flavor_t", constant: true, bad: "MACHINE_THREAD_STATE", good: "VECTOR_STATE", call: "act_set_state",
+		helpers: restingThread, body: strings.ReplaceAll(setState, "FUNCTION", "act_set_state"),
 		rule: "THREAD_SET_STATE", from: "1"},
 	{name: "construct", what: "a port that needs an entitlement", typ: "unsigned", constant: true,
 		bad: "(unsigned)MPO_WEAK_REPLY_PORT", good: "(unsigned)MPO_REPLY_PORT", call: "mach_port_construct",

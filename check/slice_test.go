@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -267,8 +268,9 @@ func TestSameAnswerEveryTime(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a", "b", "c"} {
-		write(t, filepath.Join(dir, name), []byte("\xcf\xfa\xed\xfe and no more"))
+	const files = 100
+	for i := range files {
+		write(t, filepath.Join(dir, fmt.Sprint(i)), []byte("\xcf\xfa\xed\xfe and no more"))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	seen := 0
@@ -277,7 +279,7 @@ func TestCancelled(t *testing.T) {
 			cancel()
 		}
 	}})
-	if r != nil || !errors.Is(err, context.Canceled) || seen != 2 {
+	if r != nil || !errors.Is(err, context.Canceled) || seen < 2 || seen > files/2 {
 		t.Errorf("%v, %v after %d files", r, err, seen)
 	}
 	if _, err = Run(ctx, []string{dir}, Options{}); !errors.Is(err, context.Canceled) {

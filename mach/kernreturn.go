@@ -311,6 +311,18 @@ func (r KernReturn) Err() error {
 	return r
 }
 
+// SendTookNothing says that a send failed before the kernel took a right or memory of the message: what is wrong is in its
+// header, its size or the options.
+//
+// Source: XNU osfmk/ipc/mach_msg.c and ipc_kmsg.c, what is checked before ipc_kmsg_copyin_body.
+func (r KernReturn) SendTookNothing() bool {
+	switch r {
+	case SendInvalidDest, SendInvalidReply, SendInvalidHeader, SendInvalidOptions, SendMsgTooSmall, SendTooLarge:
+		return true
+	}
+	return false
+}
+
 // ParseKernReturn reads what [KernReturn.String] writes of known codes.
 func ParseKernReturn(s string) (KernReturn, bool) {
 	name, bits, more := strings.Cut(s, "|")

@@ -189,12 +189,11 @@ func (p *Process) discard(m *outgoing) {
 // kernel got: before it took any they are still here, after it took all they come back under the names that are now in
 // the buffer, and in between they are gone.
 func (p *Process) failed(m *outgoing, kr mach.KernReturn) {
-	switch kr {
-	case mach.SendInvalidDest, mach.SendInvalidReply, mach.SendInvalidHeader, mach.SendInvalidOptions,
-		mach.SendMsgTooSmall, mach.SendTooLarge:
+	if kr.SendTookNothing() {
 		p.discard(m)
 		return
-	case mach.SendTimedOut, mach.SendInterrupted:
+	}
+	if kr == mach.SendTimedOut || kr == mach.SendInterrupted {
 		p.discardRights(parse(m.bytes))
 	}
 	m.sent()

@@ -39,7 +39,7 @@ func (th *Thread) MsgBytes(c *Call) (received []byte, kr mach.KernReturn) {
 		gone = mach.SendInvalidDest
 		taken, err := th.layOut(c.Send, c.Memory)
 		defer func() {
-			if err != nil || untouched(kr) {
+			if err != nil || kr.SendTookNothing() {
 				for _, l := range taken {
 					c.Memory.Put(l.address, l.data)
 				}
@@ -82,16 +82,6 @@ func (th *Thread) MsgBytes(c *Call) (received []byte, kr mach.KernReturn) {
 // Interrupt makes the call that the thread sleeps in return, if there is one. It may be called from anywhere.
 func (th *Thread) Interrupt() {
 	th.task.socket.Send(&trap.Packet{Kind: trap.Interrupt, A: th.index}, nil)
-}
-
-// untouched says that a send failed before the kernel took any right or memory: what is wrong is in the header.
-func untouched(kr mach.KernReturn) bool {
-	switch kr {
-	case mach.SendInvalidDest, mach.SendInvalidReply, mach.SendInvalidHeader, mach.SendInvalidOptions,
-		mach.SendMsgTooSmall, mach.SendTooLarge:
-		return true
-	}
-	return false
 }
 
 // layOut puts a message and its memory into the lane, and returns the memory.

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <mach/mach_time.h>
+
 #include "libmach.h"
 
 #define LOAD(p) __atomic_load_n(&(p), __ATOMIC_SEQ_CST)
@@ -62,15 +64,6 @@ interrupt(struct pt_thread *t)
 /* The longest a thread sleeps before it looks whether the kernel is still there, in milliseconds. */
 #define LONGEST 16000
 
-static int64_t
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Looks for the answer without sleeping, and gives the processor away between two looks; 0 if that takes too long. Where
  * others want the processor it is away for a whole time slice, and the next waits sleep at once. Package trap says more
  * (Patience); the numbers are the same. */
@@ -79,7 +72,7 @@ look(struct pt_thread *t, uint32_t seen)
 {
 	enum { PATIENCE = 100000, CROWDED = 1000000 }; /* nanoseconds */
 	struct pt_lane *l = t->lane;
-	int64_t start, last;
+	uint64_t start, last;
 
 	if (LOAD(l->done) != seen)
 		return 1;
@@ -87,15 +80,15 @@ look(struct pt_thread *t, uint32_t seen)
 		t->skip--;
 		return 0;
 	}
-	for (last = start = now(); last - start < PATIENCE;) {
-		int64_t then = last;
+	for (last = start = mach_absolute_time(); last - start < PATIENCE;) {
+		uint64_t then = last;
 
 		sched_yield();
 		if (LOAD(l->done) != seen) {
 			t->price -= t->price / 128;
 			return 1;
 		}
-		last = now();
+		last = mach_absolute_time();
 		if (last - then > CROWDED) {
 			t->price = t->price < 32 ? 64 : t->price > 8192 ? 16384 : 2 * t->price;
 			t->skip = t->price;

@@ -53,11 +53,11 @@ mach_get_times(uint64_t *absolute, uint64_t *continuous, struct timespec *calend
 	uint64_t nearest = ~(uint64_t)0;
 
 	for (int tries = 0; tries < 8; tries++) {
-		struct timespec now, boot;
-		uint64_t before = mach_absolute_time(), after;
+		struct timespec now;
+		uint64_t before = mach_absolute_time(), boot, after;
 
 		clock_gettime(CLOCK_REALTIME, &now);
-		clock_gettime(CLOCK_BOOTTIME, &boot);
+		boot = mach_continuous_time();
 		after = mach_absolute_time();
 		if (after - before >= nearest)
 			continue;
@@ -65,7 +65,7 @@ mach_get_times(uint64_t *absolute, uint64_t *continuous, struct timespec *calend
 		if (absolute != NULL)
 			*absolute = before;
 		if (continuous != NULL)
-			*continuous = (uint64_t)boot.tv_sec * NSEC_PER_SEC + (uint64_t)boot.tv_nsec;
+			*continuous = boot;
 		if (calendar != NULL)
 			*calendar = now;
 		if (nearest < NSEC_PER_USEC)

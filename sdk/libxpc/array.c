@@ -13,12 +13,15 @@ void xpc_array_append_value(xpc_object_t a, xpc_object_t v) { goSetIndex(a->hand
 size_t xpc_array_get_count(xpc_object_t a) { return goCount(a->handle); }
 xpc_object_t xpc_array_get_value(xpc_object_t a, size_t i) { return goIndex(a->handle, i); }
 
+static void set(xpc_object_t a, size_t i, xpc_object_t v) {
+	xpc_array_set_value(a, i, v);
+	xpc_release(v);
+}
+
 void xpc_array_set_fd(xpc_object_t a, size_t i, int fd) {
 	xpc_object_t o = goFD(fd);
-	if (o != NULL) {
-		xpc_array_set_value(a, i, o);
-		xpc_release(o);
-	}
+	if (o != NULL)
+		set(a, i, o);
 }
 
 int xpc_array_dup_fd(xpc_object_t a, size_t i) {
@@ -34,11 +37,6 @@ bool xpc_array_apply_f(xpc_object_t a, void *context, xpc_array_applier_function
 		if (!f(context, i, xpc_array_get_value(a, i)))
 			return false;
 	return true;
-}
-
-static void set(xpc_object_t a, size_t i, xpc_object_t v) {
-	xpc_array_set_value(a, i, v);
-	xpc_release(v);
 }
 
 void xpc_array_set_bool(xpc_object_t a, size_t i, bool v) { set(a, i, xpc_bool_create(v)); }
@@ -71,10 +69,10 @@ const void *xpc_array_get_data(xpc_object_t a, size_t i, size_t *length) {
 	return o == NULL ? NULL : xpc_data_get_bytes_ptr(o);
 }
 
-static xpc_object_t of_type(xpc_object_t o, xpc_type_t t) { return o != NULL && o->type == t ? o : NULL; }
-
-xpc_object_t xpc_array_get_array(xpc_object_t a, size_t i) { return of_type(goIndex(a->handle, i), XPC_TYPE_ARRAY); }
+xpc_object_t xpc_array_get_array(xpc_object_t a, size_t i) {
+	return object_of_type(goIndex(a->handle, i), XPC_TYPE_ARRAY);
+}
 
 xpc_object_t xpc_array_get_dictionary(xpc_object_t a, size_t i) {
-	return of_type(goIndex(a->handle, i), XPC_TYPE_DICTIONARY);
+	return object_of_type(goIndex(a->handle, i), XPC_TYPE_DICTIONARY);
 }

@@ -52,6 +52,11 @@ void xpc_release(xpc_object_t o) {
 void object_release(void *o) { xpc_release(o); }
 void object_retain(void *o) { xpc_retain(o); }
 
+void *object_of_type(void *object, xpc_type_t t) {
+	xpc_object_t o = object;
+	return o != NULL && o->type == t ? o : NULL;
+}
+
 xpc_type_t xpc_get_type(xpc_object_t o) { return o->type; }
 const char *xpc_type_get_name(xpc_type_t t) { return t->name; }
 
@@ -210,20 +215,18 @@ GET(double, double, xpc_double_get_value, 0)
 GET(int64_t, date, xpc_date_get_value, 0)
 GET(const uint8_t *, uuid, xpc_uuid_get_bytes, NULL)
 
-static xpc_object_t of_type(xpc_object_t o, xpc_type_t t) { return o != NULL && o->type == t ? o : NULL; }
-
 xpc_object_t xpc_dictionary_create_empty(void) { return goDictionary(); }
 
 xpc_object_t xpc_dictionary_get_array(xpc_object_t d, const char *key) {
-	return of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ARRAY);
+	return object_of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ARRAY);
 }
 
 xpc_object_t xpc_dictionary_get_dictionary(xpc_object_t d, const char *key) {
-	return of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_DICTIONARY);
+	return object_of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_DICTIONARY);
 }
 
 xpc_connection_t xpc_dictionary_create_connection(xpc_object_t d, const char *key) {
-	xpc_object_t e = of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ENDPOINT);
+	xpc_object_t e = object_of_type(xpc_dictionary_get_value(d, key), XPC_TYPE_ENDPOINT);
 	return e == NULL ? NULL : xpc_connection_create_from_endpoint(e);
 }
 

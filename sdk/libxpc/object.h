@@ -29,5 +29,6 @@ void *object_new(int type, uintptr_t handle);
 void *object_error(int which);
 void object_release(void *object);
 void object_retain(void *object);
+void *object_of_type(void *object, const struct xpc_type_s *type); /* NULL if it is none */
 
 #endif

@@ -112,6 +112,8 @@ type checker struct {
 	met     int  // Mach-O files, also those out of scope
 	passed  bool // some of those has no image of the architecture asked for
 
+	slots chan struct{} // taken by each image while it is scanned
+
 	mu   sync.Mutex     // of what follows, and of Progress
 	seen map[place]bool // files read, by absolute path
 }
@@ -120,6 +122,7 @@ type checker struct {
 type part struct {
 	number  int // of the file in its walk
 	opts    *Options
+	slots   chan struct{}
 	met     int
 	bytes   int64
 	images  int
@@ -149,7 +152,7 @@ type place struct{ path, member string }
 
 func newChecker(opts Options) *checker {
 	return &checker{opts: opts, infos: map[string]container.Info{}, symbols: map[macho.UUID]place{}, seen: map[place]bool{},
-		report: finding.Report{Moment: finding.MomentCheck}}
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), report: finding.Report{Moment: finding.MomentCheck}}
 }
 
 // want picks the files that matter: Mach-O in any form, and the description of bundles.
@@ -168,11 +171,12 @@ func (p *part) note(it container.Item, format string, args ...any) {
 
 // read reads one file. Several may be read at a time.
 func (c *checker) read(it container.Item) *part {
-	p := &part{number: it.Number, opts: &c.opts}
+	p := &part{number: it.Number, opts: &c.opts, slots: c.slots}
 	if c.twice(it) {
 		p.met++ // there is something at this path, too
 		return p
 	}
+	c.tell(it)
 	if macho.Recognized(it.Data) {
 		p.read(it)
 	} else {
@@ -204,7 +208,17 @@ func (p *part) read(it container.Item) {
 	p.readImages(it, file.Images)
 }
 
-// twice tells whether a file was read already, because two of the paths to check lead to it. If not, its name is told.
+// tell says that a file is about to be read.
+func (c *checker) tell(it container.Item) {
+	if c.opts.Progress == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opts.Progress(it.Name(), it.Size)
+}
+
+// twice tells whether a file was read already, because two of the paths to check lead to it.
 func (c *checker) twice(it container.Item) bool {
 	at := place{it.Path, it.Member}
 	if abs, err := filepath.Abs(it.Path); err == nil {
@@ -216,9 +230,6 @@ func (c *checker) twice(it container.Item) bool {
 		return true
 	}
 	c.seen[at] = true
-	if c.opts.Progress != nil {
-		c.opts.Progress(it.Name(), it.Size)
-	}
 	return false
 }
 
@@ -250,7 +261,6 @@ func (p *part) broken(it container.Item, err error) {
 func (p *part) readImages(it container.Item, images []*macho.Image) {
 	modules := make([]*module, len(images))
 	var group crew
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	if !slices.ContainsFunc(images, p.opts.selected) {
 		p.passed = true
 	}
@@ -277,9 +287,9 @@ func (p *part) readImages(it container.Item, images []*macho.Image) {
 			continue
 		}
 		p.images++
-		slots <- struct{}{}
+		p.slots <- struct{}{}
 		group.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-p.slots }()
 			modules[i] = newModule(it, img, peersOf(img, images))
 		})
 	}

@@ -107,7 +107,8 @@ func (a *atom) mayBe(c uint64) bool {
 
 func (a *atom) source() Source {
 	s := Source{Kind: a.kind, Const: a.c, Symbol: a.sym, Site: a.site, Index: int(a.index), Field: a.field,
-		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how, Open: a.open, Kept: a.kept}
+		Size: int(a.size), Offset: a.off, Bits: int(a.bits), Signed: a.signed, Def: a.def, How: a.how, Open: a.open,
+		Kept: a.kept}
 	if a.kind == KindStack {
 		s.Const = a.site // the region: 0 is the frame as the function was entered
 		s.Site = 0

@@ -80,7 +80,8 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 		c.problem = fmt.Sprintf("the function's code at %#x is not in the file", c.f.Start)
 		return nil
 	}
-	g := &graph{insts: make([]op.Inst, 0, size/4), at: make([]int32, size/c.isa.Align+1), index: map[uint64]*block{}, callee: map[uint64]string{}}
+	g := &graph{insts: make([]op.Inst, 0, size/4), at: make([]int32, size/c.isa.Align+1), index: map[uint64]*block{},
+		callee: map[uint64]string{}}
 	c.g = g
 	leaders := map[uint64]bool{c.f.Start: true}
 	work := []uint64{c.f.Start}

@@ -82,10 +82,9 @@ func measure(b *testing.B, name string, args ...string) (took, cpu time.Duration
 }
 
 // BenchmarkFolder runs check as a process on folders of 2 GB, in turn with cat(1) of the same files: mixed, of programs,
-// libraries, object files and the texts and images beside them, as they come out of the packages that have answer sheets;
-// and the packages themselves. Report
-// lines, of medians: MB/s from start to end, and per second of processor time; cat-MB/s; peak-MB, the largest resident
-// set; largest-MB, the largest file.
+// libraries, object files and the texts and images beside them, as they come out of the packages that have answer
+// sheets; and the packages themselves. Report lines, of medians: MB/s from start to end, and per second of processor
+// time; cat-MB/s; peak-MB, the largest resident set; largest-MB, the largest file.
 func BenchmarkFolder(b *testing.B) {
 	tool := filepath.Join(b.TempDir(), "portcullis")
 	if out, err := exec.Command("go", "build", "-o", tool, ".").CombinedOutput(); err != nil {

@@ -20,9 +20,6 @@ type Call struct {
 // serve lets an object serve a message, then destroys what the object left of it.
 func (t *Thread) serve(c *cleanup, m *Message, p *Port, o Object) {
 	if o != nil {
-		for i := range m.desc {
-			t.space.kernel.bring(m.desc[i].Data)
-		}
 		call := &Call{Port: p, ID: m.id, Sender: m.sender, Complex: m.complex, Body: m.body, Items: m.desc, thread: t,
 			message: m, cleanup: c}
 		o.Serve(t, call)

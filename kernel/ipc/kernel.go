@@ -32,8 +32,8 @@ type Config struct {
 	// no bytes, and must not block. It also gets memory that objects put into replies, which it did not bring: it has to
 	// know its own.
 	Release func([]byte)
-	// Bring, if not nil, puts into a buffer what a Lender has lent; it is called before the kernel reads memory that came
-	// with a message. It gets other memory, too.
+	// Bring, if not nil, puts into a buffer what a Lender has lent; it is called before memory that came with a message is
+	// kept. It gets other memory, too.
 	Bring func([]byte)
 }
 

@@ -102,6 +102,15 @@ func kernelReply(name, destination string, id int) act {
 `, rule: "KOBJECT_REPLY_PORT_SEMANTICS", from: "1"}
 }
 
+// kernelMessage begins an act that sends a raw message to a kernel object: the header of one.
+const kernelMessage = `	struct { mach_msg_header_t header; char rest[64]; } message;
+	memset(&message, 0, sizeof message);
+	message.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 0);
+	message.header.msgh_size = sizeof message.header;
+	message.header.msgh_remote_port = p;
+	message.header.msgh_id = 3409;
+`
+
 var acts = []act{
 	{name: "task-behavior", what: "exception ports of the task", typ: "exception_behavior_t", constant: true,
 		bad:  "(exception_behavior_t)(EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES)",
@@ -139,24 +148,12 @@ var acts = []act{
 `, rule: "INVALID_MPO_ENTITLEMENT", from: "1"},
 	{name: "kernel-message", what: "a message to a kernel object that mach_msg sends", typ: "mach_port_t",
 		bad: "mach_task_self()", good: "new_port()", call: "mach_msg", helpers: newPort,
-		body: `	struct { mach_msg_header_t header; char rest[64]; } message;
-	memset(&message, 0, sizeof message);
-	message.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 0);
-	message.header.msgh_size = sizeof message.header;
-	message.header.msgh_remote_port = p;
-	message.header.msgh_id = 3409;
-	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL, 10,
+		body: kernelMessage + `	CALL(mach_msg)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL, 10,
 		MACH_PORT_NULL);
 `, rule: "INVALID_OPTIONS", from: "none"},
 	{name: "overwrite", what: "a message to a kernel object that mach_msg_overwrite sends", typ: "mach_port_t",
 		bad: "mach_task_self()", good: "new_port()", call: "mach_msg_overwrite", helpers: newPort,
-		body: `	struct { mach_msg_header_t header; char rest[64]; } message;
-	memset(&message, 0, sizeof message);
-	message.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 0);
-	message.header.msgh_size = sizeof message.header;
-	message.header.msgh_remote_port = p;
-	message.header.msgh_id = 3409;
-	CALL(mach_msg_overwrite)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL,
+		body: kernelMessage + `	CALL(mach_msg_overwrite)(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, sizeof message.header, 0, MACH_PORT_NULL,
 		10, MACH_PORT_NULL, &message.header, sizeof message);
 `, rule: "INVALID_OPTIONS", from: "none"},
 	{name: "bootstrap-reply", what: "a request to launchd with a port for the answer", typ: "mach_port_t",

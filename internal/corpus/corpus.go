@@ -59,10 +59,7 @@ var integrities = sync.OnceValue(func() map[string]string {
 // NPM returns the path of the package's tarball (.tgz), for instance of "go-ios@1.2.0".
 func NPM(t testing.TB, spec string) string {
 	t.Helper()
-	want, ok := integrities()[spec]
-	if !ok {
-		t.Fatalf("corpus: %s is not in packages.txt; add it with the output of: npm view %s dist.integrity", spec, spec)
-	}
+	want := integrity(t, spec, "the output of: npm view "+spec+" dist.integrity")
 	dir, err := folder()
 	if err != nil {
 		t.Fatalf("corpus: %v", err)
@@ -83,10 +80,7 @@ func NPM(t testing.TB, spec string) string {
 // It is kept where go(1) keeps modules, and go(1) checks it.
 func Module(t testing.TB, spec string) string {
 	t.Helper()
-	want, ok := integrities()[spec]
-	if !ok {
-		t.Fatalf("corpus: %s is not in packages.txt; add it with the sum of: go mod download -json %s", spec, spec)
-	}
+	want := integrity(t, spec, "the sum of: go mod download -json "+spec)
 	ctx, cancel := context.WithTimeout(t.Context(), fetchTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", spec)
@@ -94,11 +88,7 @@ func Module(t testing.TB, spec string) string {
 	out, err := cmd.Output()
 	var m struct{ Zip, Sum, Error string }
 	if jsonErr := json.Unmarshal(out, &m); err != nil || jsonErr != nil || m.Error != "" {
-		msg := fmt.Sprintf("corpus: NOT TESTED: %s could not be fetched: %v %v %s", spec, err, jsonErr, m.Error)
-		if os.Getenv(EnvRequired) == "1" {
-			t.Fatal(msg)
-		}
-		t.Skip(msg)
+		notTested(t, "%s could not be fetched: %v %v %s", spec, err, jsonErr, m.Error)
 	}
 	if m.Sum != want {
 		t.Fatalf("corpus: %s: its sum is %s, but packages.txt has %s", spec, m.Sum, want)
@@ -106,12 +96,28 @@ func Module(t testing.TB, spec string) string {
 	return m.Zip
 }
 
-// missing skips the test, or fails it where packages are required.
+// integrity returns what packages.txt says of a package, and fails the test if it says nothing.
+func integrity(t testing.TB, spec, how string) string {
+	t.Helper()
+	want, ok := integrities()[spec]
+	if !ok {
+		t.Fatalf("corpus: %s is not in packages.txt; add it with %s", spec, how)
+	}
+	return want
+}
+
+// missing tells how to get an npm package by hand.
 func missing(t testing.TB, dir, spec string, err error) {
 	t.Helper()
-	msg := fmt.Sprintf("corpus: NOT TESTED: %s could not be fetched: %v\nwhere npm has a network: %s=%s npm pack "+
-		"--ignore-scripts --pack-destination . %s, then mv the file to %s", spec, err, EnvDir, dir, spec,
+	notTested(t, "%s could not be fetched: %v\nwhere npm has a network: %s=%s npm pack --ignore-scripts "+
+		"--pack-destination . %s, then mv the file to %s", spec, err, EnvDir, dir, spec,
 		filepath.Join(dir, fileName(spec)+".tgz"))
+}
+
+// notTested skips the test, or fails it where packages are required.
+func notTested(t testing.TB, format string, args ...any) {
+	t.Helper()
+	msg := "corpus: NOT TESTED: " + fmt.Sprintf(format, args...)
 	if os.Getenv(EnvRequired) == "1" {
 		t.Fatal(msg)
 	}

@@ -21,15 +21,11 @@ func init() {
 	// that waited with the message and was interrupted.
 	roles["lends"] = func(say func(string, ...any)) error {
 		ctx := context.Background()
-		t, err := task.Join(ctx)
+		a, err := joined()
 		if err != nil {
 			return err
 		}
-		a, err := t.NewThread()
-		if err != nil {
-			return err
-		}
-		b, err := t.NewThread()
+		b, err := a.Task().NewThread()
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ package linux_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"testing"
 
@@ -17,11 +16,7 @@ import (
 func init() {
 	// refused sends memory to a port that is no more, and then, the same bytes again, to one that is there.
 	roles["refused"] = func(say func(string, ...any)) error {
-		t, err := task.Join(context.Background())
-		if err != nil {
-			return err
-		}
-		th, err := t.NewThread()
+		th, err := joined()
 		if err != nil {
 			return err
 		}

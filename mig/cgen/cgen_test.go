@@ -33,14 +33,7 @@ func TestCompile(t *testing.T) {
 	if len(compilers) == 0 {
 		t.Skip("no C compiler is installed")
 	}
-	i, errs := mig.Compile("../testdata/golden/layout.defs", mig.Options{})
-	if errs.Errors() > 0 {
-		t.Fatal(errs.All[0].String())
-	}
-	files, err := cgen.Generate(i)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := generate(t, "../testdata/golden/layout.defs", mig.Options{})
 	dir := t.TempDir()
 	files = append(files, cgen.File{Name: "obj.h", Data: []byte(objects)})
 	for _, f := range files {
@@ -62,6 +55,20 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// generate compiles an interface.
+func generate(t *testing.T, defs string, options mig.Options) []cgen.File {
+	t.Helper()
+	i, errs := mig.Compile(defs, options)
+	if errs.Errors() > 0 {
+		t.Fatal(errs.All[0].String())
+	}
+	files, err := cgen.Generate(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // TestRoom: the caller's count says how much room there is with CountInOut alone. Otherwise the arrays have room for as
 // many elements as the type has, whatever the count was before: real programs leave it 0.
 func TestRoom(t *testing.T) {
@@ -73,14 +80,7 @@ type ports_t = array[*:8] of mach_port_t;
 routine fixed(port : mach_port_t; out words : words_t; out ports : ports_t, SameCount);
 routine asked(port : mach_port_t; out given : words_t, CountInOut);
 `
-	i, errs := mig.Compile("room.defs", mig.Options{Read: func(string) ([]byte, error) { return []byte(defs), nil }})
-	if errs.Errors() > 0 {
-		t.Fatal(errs.All[0].String())
-	}
-	files, err := cgen.Generate(i)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := generate(t, "room.defs", mig.Options{Read: func(string) ([]byte, error) { return []byte(defs), nil }})
 	for _, f := range files {
 		if f.Name != "roomUser.c" {
 			continue
@@ -99,14 +99,7 @@ routine asked(port : mach_port_t; out given : words_t, CountInOut);
 
 // TestText compares all that is generated for an interface of each kind of call with what people have read.
 func TestText(t *testing.T) {
-	i, errs := mig.Compile("testdata/calls.defs", mig.Options{})
-	if errs.Errors() > 0 {
-		t.Fatal(errs.All[0].String())
-	}
-	files, err := cgen.Generate(i)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := generate(t, "testdata/calls.defs", mig.Options{})
 	for _, f := range files {
 		if !strings.HasPrefix(f.Name, "calls") {
 			continue // the header of all interfaces
@@ -130,14 +123,7 @@ func TestText(t *testing.T) {
 // TestIndentation: what leaves a function stands as deep as the braces around it are, or one deeper behind a condition.
 func TestIndentation(t *testing.T) {
 	for _, name := range []string{"testdata/calls.defs", "../testdata/golden/layout.defs", "../testdata/golden/job.defs"} {
-		i, errs := mig.Compile(name, mig.Options{})
-		if errs.Errors() > 0 {
-			t.Fatal(errs.All[0].String())
-		}
-		files, err := cgen.Generate(i)
-		if err != nil {
-			t.Fatal(err)
-		}
+		files := generate(t, name, mig.Options{})
 		for _, f := range files {
 			if !strings.HasSuffix(f.Name, ".c") {
 				continue

@@ -161,7 +161,7 @@ func (p *preparation) redirect() error {
 		if f.path == "" {
 			continue
 		}
-		n, err := syscall.Open(f.path, f.flag|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0o666)
+		n, err := -1, error(syscall.EINTR)
 		for err == syscall.EINTR {
 			n, err = syscall.Open(f.path, f.flag|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0o666)
 		}

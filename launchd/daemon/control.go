@@ -182,11 +182,11 @@ func (d *Daemon) command(req, answer *xpc.Dictionary) error {
 		var errs []error
 		for _, p := range req.Array("paths") {
 			s, _ := p.(xpc.String)
-			errs = append(errs, d.loadPath(domain, string(s), enabling(req.Bool("enable")))...)
+			errs = append(errs, d.loadPath(domain, string(s), override(req.Bool("enable")))...)
 		}
 		return errors.Join(errs...)
 	case RoutineUnload:
-		return d.unload(domain, label, req.Array("paths"), launchd.Switch(!req.Bool("disable")))
+		return d.unload(domain, label, req.Array("paths"), override(req.Bool("disable")))
 	case RoutineRemove:
 		_, err := core.Unload(domain, label)
 		return err
@@ -228,13 +228,13 @@ func (d *Daemon) command(req, answer *xpc.Dictionary) error {
 	return &xpc.RemoteError{Message: "not implemented", Code: errNotImplemented}
 }
 
-func (d *Daemon) unload(domain, label string, paths xpc.Array, loadable launchd.Switch) error {
+func (d *Daemon) unload(domain, label string, paths xpc.Array, o override) error {
 	var errs []error
 	var wait []<-chan struct{}
 	for _, p := range paths {
 		s, _ := p.(xpc.String)
 		j, err := d.parseFile(string(s))
-		if err == nil && !loadable {
+		if err == nil && o {
 			err = d.core.Enable(domain, j.Label, launchd.Off)
 		}
 		if err == nil {

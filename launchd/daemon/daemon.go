@@ -236,16 +236,14 @@ func (d *Daemon) loadAll() {
 	}
 }
 
-// enabling says whether a job that is disabled is enabled before it is loaded.
-type enabling bool
+// override says whether a job is enabled before it is loaded, or disabled before it is unloaded: launchctl's -w.
+type override bool
 
-const (
-	asItIs  enabling = false
-	enabled enabling = true
-)
+// asItIs leaves enabled and disabled what is.
+const asItIs override = false
 
 // loadPath loads a job file, or all job files of a directory, and returns what went wrong.
-func (d *Daemon) loadPath(domain, path string, e enabling) (errs []error) {
+func (d *Daemon) loadPath(domain, path string, o override) (errs []error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return []error{err}
@@ -257,7 +255,7 @@ func (d *Daemon) loadPath(domain, path string, e enabling) (errs []error) {
 		}
 	}
 	for _, f := range list {
-		if err := d.loadFile(domain, f, e); err != nil {
+		if err := d.loadFile(domain, f, o); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -267,9 +265,9 @@ func (d *Daemon) loadPath(domain, path string, e enabling) (errs []error) {
 // maxJobFile is the largest job file.
 const maxJobFile = 1 << 20
 
-func (d *Daemon) loadFile(domain, path string, e enabling) error {
+func (d *Daemon) loadFile(domain, path string, o override) error {
 	j, err := d.parseFile(path)
-	if err == nil && e {
+	if err == nil && o {
 		err = d.core.Enable(domain, j.Label, launchd.On)
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"portcullis.dev/defs/machport"
 	"portcullis.dev/defs/machvm"
 	"portcullis.dev/defs/notify"
+	"portcullis.dev/defs/processorset"
 	"portcullis.dev/defs/semaphore"
 	"portcullis.dev/defs/task"
 	"portcullis.dev/defs/threadact"
@@ -222,6 +223,19 @@ var registry = map[string]row{
 			"mach_notify_no_senders":     notify.MachNotifyNoSenders[mach.Name],
 			"mach_notify_send_once":      notify.MachNotifySendOnce[mach.Name],
 			"mach_notify_dead_name":      notify.MachNotifyDeadName[mach.Name],
+		},
+	},
+	"processor_set": {
+		funcs: func() any { return new(processorset.Funcs[mach.Name]) },
+		serve: func(s any, req *rpc.Message[mach.Name]) (*rpc.Message[mach.Name], mach.KernReturn) {
+			return processorset.Serve[mach.Name](s.(*processorset.Funcs[mach.Name]), req)
+		},
+		clients: map[string]any{
+			"processor_set_statistics":        processorset.ProcessorSetStatistics[mach.Name],
+			"processor_set_tasks":             processorset.ProcessorSetTasks[mach.Name],
+			"processor_set_threads":           processorset.ProcessorSetThreads[mach.Name],
+			"processor_set_info":              processorset.ProcessorSetInfo[mach.Name],
+			"processor_set_tasks_with_flavor": processorset.ProcessorSetTasksWithFlavor[mach.Name],
 		},
 	},
 	"semaphore": {

@@ -27,7 +27,8 @@ var interfaces = []struct {
 	user, server bool
 }{
 	{"mach_port", true, false}, {"task", true, false}, {"thread_act", true, false}, {"mach_vm", true, false},
-	{"mach_host", true, false}, {"host_priv", true, false}, {"clock", true, false}, {"bootstrap", true, false},
+	{"mach_host", true, false}, {"host_priv", true, false}, {"processor_set", true, false},
+	{"clock", true, false}, {"bootstrap", true, false},
 	{"exc", true, true}, {"mach_exc", true, true}, {"notify", false, true}, {"clock_reply", false, true},
 }
 

@@ -35,6 +35,12 @@ func (m *Machine) ProcessorSetOf(p *ipc.Port) *ProcessorSet {
 	return s
 }
 
+// IsProcessorSet says that p is the port of the set, for who may change it and see what runs on it
+// (convert_port_to_pset).
+func (m *Machine) IsProcessorSet(p *ipc.Port) bool {
+	return m.ProcessorSetOf(p) != nil && p.Type() == mach.PortTypeProcessorSet
+}
+
 // Ports of the host beside its own, made when first needed.
 const (
 	hostClocks   = 0

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
@@ -9,11 +8,11 @@ import (
 	"portcullis.dev/defs/clock"
 	"portcullis.dev/defs/hostpriv"
 	"portcullis.dev/defs/machhost"
+	"portcullis.dev/defs/processorset"
 	"portcullis.dev/kernel/object"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/kernel/server"
 	"portcullis.dev/mach"
-	"portcullis.dev/mig/rpc"
 	"portcullis.dev/rules"
 )
 
@@ -220,18 +219,75 @@ func TestHostPorts(t *testing.T) {
 	w.want(kr, 0)
 	_, kr = hostpriv.HostProcessorSetPriv(p.c, p.host, name)
 	w.want(kr, mach.KernInvalidArgument)
-	// Nobody is given the tasks of a set, whatever port to it is asked: processor_set_statistics to
-	// processor_set_tasks_with_flavor.
-	for id := int32(4000); id <= 4010; id++ {
-		for _, to := range []mach.Name{set, sets[0]} {
-			rep, kr := r.c.Call(&rpc.Message[mach.Name]{ID: id, Dest: to, DestDisposition: mach.CopySend,
-				Body: make([]byte, 12)}, &rpc.Options{})
-			if w.want(kr, 0); mach.KernReturn(int32(binary.LittleEndian.Uint32(rep.Body[8:]))) != mach.MigBadID {
-				t.Errorf("message %d: %x", id, rep.Body)
-			}
-		}
-	}
 	w.end()
+}
+
+// TestProcessorSet asks for all tasks and threads, with the port of the set and with its name, and how busy the set is.
+//
+// Source: XNU osfmk/kern/processor.c, processor_set_things, processor_set_info, processor_set_statistics.
+func TestProcessorSet(t *testing.T) {
+	for _, notMac := range []bool{false, true} {
+		w := newWorld(t, object.Config{Restrictions: &restrict.Restrictions{System: restrict.System{NotMac: notMac}}, DeveloperMode: true},
+			server.Config{Host: computer{}})
+		r, p := w.root(rules.Level2), w.level(rules.Level2)
+		name, kr := machhost.ProcessorSetDefault(r.c, r.host)
+		w.want(kr, 0)
+		set, kr := hostpriv.HostProcessorSetPriv(r.c, r.host, name)
+		w.want(kr, 0)
+		tasks, kr := processorset.ProcessorSetTasks(r.c, set)
+		w.want(kr, 0)
+		if want := []mach.Name{r.self, r.of(p, object.Control)}; !slices.Equal(tasks, want) {
+			t.Errorf("tasks %v, want %v", tasks, want)
+		}
+		for f := object.Control; f <= object.Name; f++ {
+			tasks, kr := processorset.ProcessorSetTasksWithFlavor(r.c, set, uint32(f))
+			w.want(kr, 0)
+			if want := []mach.Name{r.of(r, f), r.of(p, f)}; !slices.Equal(tasks, want) {
+				t.Errorf("flavor %d: tasks %v, want %v", f, tasks, want)
+			}
+			_, kr = processorset.ProcessorSetTasksWithFlavor(r.c, name, uint32(f))
+			w.want(kr, mach.KernInvalidArgument)
+		}
+		_, kr = processorset.ProcessorSetTasksWithFlavor(r.c, set, uint32(object.Name)+1)
+		w.want(kr, mach.KernInvalidArgument)
+		_, kr = processorset.ProcessorSetTasks(p.c, name)
+		w.want(kr, mach.SendInvalidDest) // a name of another task's
+		threads, kr := processorset.ProcessorSetThreads(r.c, set)
+		if notMac {
+			w.want(kr, mach.KernNotSupported)
+		} else if w.want(kr, 0); len(threads) != 2 || threads[0] != r.thread {
+			t.Errorf("threads %v, want %v and another", threads, r.thread)
+		}
+		if !notMac {
+			_, kr = processorset.ProcessorSetThreads(r.c, name)
+			w.want(kr, mach.KernInvalidArgument)
+		}
+
+		load, kr := processorset.ProcessorSetStatistics(r.c, name, 4, 4)
+		if w.want(kr, 0); !slices.Equal(load, []int32{2, 2, 500, 1500}) {
+			t.Errorf("load %v", load)
+		}
+		_, kr = processorset.ProcessorSetStatistics(r.c, name, 4, 3)
+		w.want(kr, mach.KernFailure)
+		_, kr = processorset.ProcessorSetStatistics(r.c, name, 5, 5)
+		w.want(kr, mach.KernInvalidArgument)
+		_, kr = processorset.ProcessorSetStatistics(r.c, r.self, 4, 4)
+		w.want(kr, mach.KernInvalidProcessorSet)
+		for flavor, want := range map[int32][]int32{3: {7}, 5: {2, 1}, 10: {31}, 11: {95}, 20: {31, 1}, 21: {95}, 30: {31},
+			31: {95}} {
+			host, info, kr := processorset.ProcessorSetInfo(r.c, name, flavor, uint32(len(want)))
+			if w.want(kr, 0); !slices.Equal(info, want) || host == 0 || host == r.host {
+				t.Errorf("flavor %d: %v of host %v, want %v", flavor, info, host, want)
+			}
+			_, _, kr = processorset.ProcessorSetInfo(r.c, name, flavor, uint32(len(want)-1))
+			w.want(kr, mach.KernFailure)
+		}
+		_, _, kr = processorset.ProcessorSetInfo(r.c, name, 6, 5)
+		w.want(kr, mach.KernInvalidArgument)
+		_, _, kr = processorset.ProcessorSetInfo(r.c, r.self, 5, 5)
+		w.want(kr, mach.KernInvalidArgument)
+		w.end()
+	}
 }
 
 // TestClocks asks clocks for the time, and sets alarms.

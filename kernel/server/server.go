@@ -8,6 +8,7 @@ import (
 	"portcullis.dev/defs/machhost"
 	"portcullis.dev/defs/machport"
 	"portcullis.dev/defs/machvm"
+	"portcullis.dev/defs/processorset"
 	"portcullis.dev/defs/semaphore"
 	"portcullis.dev/defs/task"
 	"portcullis.dev/defs/threadact"
@@ -109,6 +110,8 @@ func (c *call) dispatch() (*rpc.Message[port], mach.KernReturn) {
 		return machhost.Serve[port](host{c}, &c.req)
 	case in(id, hostpriv.IDHostGetBootInfo, hostpriv.IDHostProcessorSetPriv):
 		return hostpriv.Serve[port](hostPriv{c}, &c.req)
+	case in(id, processorset.IDProcessorSetStatistics, processorset.IDProcessorSetTasksWithFlavor):
+		return processorset.Serve[port](processorSets{c}, &c.req)
 	case in(id, semaphore.IDSemaphoreSignal, semaphore.IDSemaphoreTimedwaitSignal):
 		return semaphore.Serve[port](semaphores{c}, &c.req)
 	case in(id, clock.IDClockGetTime, clock.IDClockAlarm):

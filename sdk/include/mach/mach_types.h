@@ -82,13 +82,13 @@ typedef uint32_t task_corpse_forking_behavior_t;
 
 #define TASK_CORPSE_FORKING_DISABLED_MEM_DIAG 0x01
 
-typedef int mach_task_flavor_t;
+typedef unsigned int mach_task_flavor_t;
 #define TASK_FLAVOR_CONTROL 0
 #define TASK_FLAVOR_READ 1
 #define TASK_FLAVOR_INSPECT 2
 #define TASK_FLAVOR_NAME 3
 #define TASK_FLAVOR_MAX TASK_FLAVOR_NAME
-typedef int mach_thread_flavor_t;
+typedef unsigned int mach_thread_flavor_t;
 #define THREAD_FLAVOR_CONTROL 0
 #define THREAD_FLAVOR_READ 1
 #define THREAD_FLAVOR_INSPECT 2

@@ -35,6 +35,7 @@ typedef struct processor_cpu_load_info processor_cpu_load_info_data_t, *processo
 #define PROCESSOR_CPU_LOAD_INFO_COUNT \
 	((mach_msg_type_number_t)(sizeof(processor_cpu_load_info_data_t) / sizeof(natural_t)))
 
+#define PROCESSOR_SET_INFO_MAX 1024
 #define PROCESSOR_SET_BASIC_INFO 5
 struct processor_set_basic_info {
 	int processor_count;
@@ -43,5 +44,17 @@ struct processor_set_basic_info {
 typedef struct processor_set_basic_info processor_set_basic_info_data_t, *processor_set_basic_info_t;
 #define PROCESSOR_SET_BASIC_INFO_COUNT \
 	((mach_msg_type_number_t)(sizeof(processor_set_basic_info_data_t) / sizeof(natural_t)))
+
+#define LOAD_SCALE 1000
+#define PROCESSOR_SET_LOAD_INFO 4
+struct processor_set_load_info {
+	int task_count;
+	int thread_count;
+	integer_t load_average;
+	integer_t mach_factor;
+};
+typedef struct processor_set_load_info processor_set_load_info_data_t, *processor_set_load_info_t;
+#define PROCESSOR_SET_LOAD_INFO_COUNT \
+	((mach_msg_type_number_t)(sizeof(processor_set_load_info_data_t) / sizeof(natural_t)))
 
 #endif

@@ -1,6 +1,8 @@
 /* What is asked of the system: clocks, policies, ports of processes, the main thread. */
 #include "check.h"
+#include <mach/host_priv.h>
 #include <mach/mach_time.h>
+#include <mach/processor_set.h>
 #include <pthread_mach.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -79,6 +81,52 @@ processes(void)
 	TRUE_(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* What the set of all processors runs, for who has the privileged host port: root. */
+static void
+processors(void)
+{
+	struct processor_set_basic_info basic;
+	struct processor_set_load_info load;
+	mach_msg_type_number_t n = PROCESSOR_SET_BASIC_INFO_COUNT;
+	processor_set_name_t name;
+	processor_set_t set;
+	thread_act_array_t threads;
+	task_array_t tasks;
+	host_t host;
+	int pid, found = 0;
+
+	OK(processor_set_default(mach_host_self(), &name));
+	OK(processor_set_info(name, PROCESSOR_SET_BASIC_INFO, &host, (processor_set_info_t)&basic, &n));
+	TRUE_(n == PROCESSOR_SET_BASIC_INFO_COUNT && basic.processor_count > 0 && basic.default_policy == POLICY_TIMESHARE);
+	n = PROCESSOR_SET_LOAD_INFO_COUNT;
+	OK(processor_set_statistics(name, PROCESSOR_SET_LOAD_INFO, (processor_set_info_t)&load, &n));
+	TRUE_(n == PROCESSOR_SET_LOAD_INFO_COUNT && load.task_count > 0 && load.thread_count > 0);
+	IS(processor_set_tasks(name, &tasks, &n), KERN_INVALID_ARGUMENT);
+	if (geteuid() != 0) {
+		IS(host_processor_set_priv(mach_host_self(), name, &set), KERN_INVALID_ARGUMENT);
+		return;
+	}
+	OK(host_processor_set_priv(mach_host_self(), name, &set));
+	for (mach_task_flavor_t f = TASK_FLAVOR_CONTROL; f <= TASK_FLAVOR_MAX; f++) {
+		OK(processor_set_tasks_with_flavor(set, f, &tasks, &n));
+		for (mach_msg_type_number_t i = 0; i < n; i++) {
+			found += pid_for_task(tasks[i], &pid) == KERN_SUCCESS && pid == getpid();
+			OK(mach_port_deallocate(mach_task_self(), tasks[i]));
+		}
+		IS(found, (int)f + 1);
+		OK(vm_deallocate(mach_task_self(), (vm_address_t)tasks, n * sizeof *tasks));
+	}
+	IS(processor_set_tasks_with_flavor(set, TASK_FLAVOR_MAX + 1, &tasks, &n), KERN_INVALID_ARGUMENT);
+	OK(processor_set_threads(set, &threads, &n));
+	found = 0;
+	for (mach_msg_type_number_t i = 0; i < n; i++) {
+		found += threads[i] == pthread_mach_thread_np(pthread_self());
+		OK(mach_port_deallocate(mach_task_self(), threads[i]));
+	}
+	IS(found, 1);
+	OK(vm_deallocate(mach_task_self(), (vm_address_t)threads, n * sizeof *threads));
+}
+
 static void
 policies(void)
 {
@@ -139,6 +187,7 @@ main(void)
 
 	clocks();
 	processes();
+	processors();
 	policies();
 	revisions();
 	TRUE_(pthread_main_np() && pthread_equal(pthread_main_thread_np(), me));

@@ -1,6 +1,0 @@
-#ifndef _MACH_PROCESSOR_SET_H_
-#define _MACH_PROCESSOR_SET_H_
-
-#include <mach/mach_types.h>
-
-#endif

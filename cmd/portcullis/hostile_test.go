@@ -95,6 +95,9 @@ func zipped(t *testing.T, names []string, data []byte) []byte {
 	w := zip.NewWriter(&b)
 	for _, name := range names {
 		h := &zip.FileHeader{Name: strings.TrimSuffix(name, "@"), Method: zip.Deflate}
+		if len(data) < 2 {
+			h.Method = zip.Store // a compressor for each of very many takes longer than what is tested
+		}
 		if strings.HasSuffix(name, "@") {
 			h.SetMode(os.ModeSymlink | 0o777)
 		}

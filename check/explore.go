@@ -16,12 +16,17 @@ import (
 const (
 	maxLevels = 8  // of callers
 	maxWays   = 64 // to one function
-	// Operations on one image beyond the first look at each function: in small ones as many as it takes, in large ones
-	// a tenth of a second's worth. Of these, maxCallees may go to one function's callees, an eighth in large images.
+	// Work on one image, as operations of the engine, of which a second has three to four million: on the first look at
+	// each function, and beyond it, in small images and in large ones; half as much again may go to following callees.
+	// Of that, maxCallees may go to those of one function.
+	maxFirst   = 1 << 20
 	maxOps     = 2 << 20
 	maxOpsBig  = 1 << 17
 	bigCode    = 4 << 20 // bytes of code
 	maxCallees = 1 << 17
+	leastOps   = 1 << 10 // on one function, whatever is left
+	// So many functions share what is left for first looks, all the same wherever they are looked at side by side.
+	sharing = 8
 	// On one caller, or one function that stores in a variable; an eighth of it in large images.
 	callerOps = 1 << 16
 	// Of the code of an image so many bytes are scanned for callers and uses of variables: large programs are scanned
@@ -36,7 +41,8 @@ type explorer struct {
 	exported map[uint64]bool
 	refs     map[uint64]*references
 	vars     map[uint64]*variable
-	ops      int                 // left
+	firstOps int                 // left for first looks
+	ops      int                 // left for all that follows
 	loads    map[uint64][]uint64 // variables that a function was seen to read
 	deepOps  int                 // left for following callees: they shall not use up what callers need
 	reaching map[reaching][]flow.Reach
@@ -53,7 +59,7 @@ type explorer struct {
 func newExplorer(img *macho.Image) *explorer {
 	isa, _ := isaOf(img)
 	x := &explorer{img: img, isa: isa, view: view{img}, refs: map[uint64]*references{}, vars: map[uint64]*variable{},
-		loads: map[uint64][]uint64{}, fields: map[uint64]bool{}, ops: maxOps}
+		loads: map[uint64][]uint64{}, fields: map[uint64]bool{}, firstOps: maxFirst, ops: maxOps}
 	for _, s := range img.CodeSections() {
 		x.code += int(s.Size)
 	}
@@ -122,7 +128,11 @@ const (
 )
 
 func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth) flow.Result {
-	r := x.look(start, entry, q, d)
+	left := x.ops
+	if d == deep {
+		left = x.deepOps
+	}
+	r := x.look(start, entry, q.within(left), d)
 	if len(r.Loads) > 0 {
 		x.loads[start] = r.Loads
 	}
@@ -135,6 +145,14 @@ func (x *explorer) analyze(start uint64, entry *flow.Entry, q question, d depth)
 		x.ops -= r.Ops
 	}
 	return r
+}
+
+// within is the question with no more work than is left.
+func (q question) within(left int) question {
+	if q.limit == 0 || q.limit > left {
+		q.limit = max(left, leastOps)
+	}
+	return q
 }
 
 // look is analyze without counting what it costs: several may look at a time.
@@ -236,16 +254,23 @@ func (x *explorer) explore(quests []*quest) {
 func (x *explorer) first(quests []*quest) []pending {
 	out := make([]pending, len(quests))
 	var needs []uint64
-	var group crew
 	slots := make(chan struct{}, workers())
-	for i, q := range quests {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			out[i] = pending{q, way{functions: []uint64{q.fn}}, x.look(q.fn, nil, q.ask, shallow)}
-		})
+	for from := 0; from < len(quests); from += sharing {
+		to := min(from+sharing, len(quests))
+		share := x.firstOps / (to - from)
+		var group crew
+		for i, q := range quests[from:to] {
+			slots <- struct{}{}
+			group.Go(func() {
+				defer func() { <-slots }()
+				out[from+i] = pending{q, way{functions: []uint64{q.fn}}, x.look(q.fn, nil, q.ask.within(share), shallow)}
+			})
+		}
+		group.Wait()
+		for i := from; i < to; i++ {
+			x.firstOps -= out[i].r.Ops
+		}
 	}
-	group.Wait()
 	for i, q := range quests {
 		if len(out[i].r.Fields) > 0 {
 			x.fields[q.fn] = true
@@ -258,8 +283,10 @@ func (x *explorer) first(quests []*quest) []pending {
 		if q.unsure(out[i].r) && !x.spent(deep) {
 			d = deep
 		}
-		if d == deep || learnt && len(q.variables(out[i].r)) > 0 {
-			out[i].r = x.analyze(q.fn, nil, q.ask, d)
+		if d == deep || learnt && !x.spent(shallow) && len(q.variables(out[i].r)) > 0 {
+			if r := x.analyze(q.fn, nil, q.ask, d); r.Problem == "" {
+				out[i].r = r
+			}
 		}
 	}
 	return out
@@ -388,8 +415,15 @@ func (x *explorer) fromAbove(p pending) {
 // down follows the values on a way to the function in question, first without the functions that are called beside it.
 func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
 	r, ok := x.follow(q, w, w.entry, shallow)
+	again := func(d depth) {
+		better, found := x.follow(q, w, nil, d)
+		if found && better.Problem != "" && ok && r.Problem == "" || !found && d == deep {
+			return // with the work that was left less was found than before
+		}
+		r, ok = better, found
+	}
 	if vars := q.variables(r); len(vars) > 0 && x.learn(vars) {
-		r, ok = x.follow(q, w, nil, shallow) // from its start, where the variables may be read
+		again(shallow) // from its start, where the variables may be read
 	}
 	if ok && q.unsure(r) && x.code <= bigCode {
 		// Something may have been computed from a variable.
@@ -398,16 +432,13 @@ func (x *explorer) down(q *quest, w way) (flow.Result, bool) {
 			read = append(read, x.loads[fn]...)
 		}
 		if len(read) > 0 && x.learn(read) {
-			r, ok = x.follow(q, w, nil, shallow)
+			again(shallow)
 		}
 	}
-	if !ok || !q.unsure(r) || x.spent(deep) {
-		return r, ok
+	if ok && q.unsure(r) && !x.spent(deep) {
+		again(deep)
 	}
-	if better, ok := x.follow(q, w, nil, deep); ok {
-		return better, true
-	}
-	return r, true
+	return r, ok
 }
 
 // follow goes down a way, from its first function or, where the state at its call is known, from there.

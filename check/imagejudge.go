@@ -65,10 +65,7 @@ func (j *imageJudge) run(sites, traps map[uint64][]uint64) {
 	}
 	var quests []*quest
 	for _, f := range slices.Sorted(maps.Keys(functions)) {
-		ask := question{want: wanted}
-		if j.img.Type != macho.Object || j.cpu == "arm64" {
-			ask.sites = sites[f]
-		}
+		ask := question{want: wanted, sites: sites[f]}
 		if len(traps[f]) > 0 {
 			ask.traps = trapArgs
 			ask.sites = append(slices.Clone(ask.sites), traps[f]...)

@@ -57,10 +57,11 @@ func (x *explorer) outerCalls(fn uint64) (out []call) {
 		}
 		p := newExplorer(img)
 		p.peers, p.level, p.outer = x.peers, x.level+1, &outer{name}
-		p.ops = x.ops / 2
-		before := p.ops
+		p.ops, p.firstOps = x.ops/2, x.firstOps/2
+		ops, firstOps := p.ops, p.firstOps
 		out = append(out, p.callsOut(name)...)
-		x.ops -= before - p.ops
+		x.ops -= ops - p.ops
+		x.firstOps -= firstOps - p.firstOps
 	}
 	out = out[:min(len(out), maxOuterCalls)]
 	if x.outers == nil {

@@ -30,7 +30,8 @@ type context struct {
 	active      bool // it is being followed
 	depth       int  // of callees
 	out         *state
-	sp          *val // the stack pointer on entry
+	sp          *val     // the stack pointer on entry
+	sites       []uint64 // of the function, in order
 	within      *callees
 	reached     []Reach
 	stores      []Store
@@ -62,6 +63,7 @@ func Analyze(f Function, img Image, m Model) Result {
 	c := &context{f: f, isa: f.ISA, img: img, m: m, calls: map[uint64]*Call{}, taken: map[uint64]string{},
 		called: map[uint64]bool{}, own: f.Entry == nil}
 	c.within = &callees{known: map[uint64]*context{}, budget: m.Limits.Callees}
+	c.sites = slices.Sorted(slices.Values(f.Sites))
 	c.prepare()
 	c.run()
 	return c.result()

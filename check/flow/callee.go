@@ -110,8 +110,10 @@ func (c *context) callee(addr uint64) *context {
 	x := &context{f: Function{Start: addr, End: min(end, addr+maxCalleeCode), ISA: c.isa}, isa: c.isa, img: c.img, m: c.m,
 		nested: true, within: k, calls: map[uint64]*Call{}, taken: map[uint64]string{}, called: map[uint64]bool{},
 		saved: c.saved, own: c.own}
-	k.budget -= int(x.f.End-x.f.Start) / 8
-	if x.rebuild(nil); x.problem != "" {
+	x.m.Limits.Ops = k.budget
+	x.rebuild(nil)
+	k.budget -= x.ops
+	if x.problem != "" {
 		return nil
 	}
 	k.known[addr] = x

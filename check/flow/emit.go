@@ -142,22 +142,13 @@ func (c *context) emitStatic() {
 
 // emitSite records a call that the data flow did not reach, or the place where a wanted address is loaded.
 func (c *context) emitSite(site uint64, why string) {
-	if c.calls[site] != nil {
+	if c.calls[site] != nil || site%c.isa.Align != 0 {
 		return
 	}
-	if _, ok := c.taken[site]; ok || site%c.isa.Align != 0 {
+	in := c.sitedInst(site)
+	site = in.Addr
+	if _, ok := c.taken[site]; ok || c.calls[site] != nil {
 		return
-	}
-	var in op.Inst
-	c.isa.Decode(c.bytesAt(site), site, &in)
-	if c.g != nil && c.isa.Align == 1 && c.inside(site) && c.g.lookup(c, site) == nil {
-		// In object files of x86_64 a site may be the relocated field inside of the instruction.
-		for back := uint64(1); back < uint64(c.isa.MaxLen) && site-back >= c.f.Start; back++ {
-			if x := c.g.lookup(c, site-back); x != nil && uint64(x.Len) > back {
-				c.emitSite(x.Addr, why)
-				return
-			}
-		}
 	}
 	switch in.Flow {
 	case op.Call, op.Jump, op.Branch:
@@ -200,6 +191,41 @@ func (c *context) emitSite(site uint64, why string) {
 			}
 		}
 	}
+}
+
+// sitedInst returns the instruction at a site. In object files of x86_64 that may be the relocated field inside of it.
+func (c *context) sitedInst(site uint64) (in op.Inst) {
+	inGraph := func(addr uint64) *op.Inst {
+		if c.g == nil || !c.inside(addr) {
+			return nil
+		}
+		return c.g.lookup(c, addr)
+	}
+	if x := inGraph(site); x != nil {
+		return *x
+	}
+	if c.isa.Align == 1 {
+		most := min(uint64(c.isa.MaxLen)-1, site-c.f.Start)
+		for back := uint64(1); back <= most; back++ {
+			if x := inGraph(site - back); x != nil && uint64(x.Len) > back {
+				return *x
+			}
+		}
+		if _, ok := c.img.Reloc(site); ok {
+			for back := uint64(1); back <= most; back++ {
+				in = op.Inst{}
+				c.isa.Decode(c.bytesAt(site-back), site-back, &in)
+				if uint64(in.Field) == back {
+					in.Addr = site - back
+					return in
+				}
+			}
+		}
+	}
+	in = op.Inst{}
+	c.isa.Decode(c.bytesAt(site), site, &in)
+	in.Addr = site
+	return in
 }
 
 func (c *context) bytesAt(addr uint64) []byte {

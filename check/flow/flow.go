@@ -102,7 +102,7 @@ type Model struct {
 // Limits bound the work of one [Analyze].
 type Limits struct {
 	Code   int // bytes of code of a function; default 1 MiB
-	Ops    int // operations executed; default 4 million
+	Ops    int // operations executed, and half as many as there are instructions to decode; default 4 million
 	Blocks int // basic blocks; default 65536
 	// Callees bounds the operations spent on following calls into other functions of the image; beyond it they are
 	// taken for unknown. At 0 all are.
@@ -128,7 +128,7 @@ type Result struct {
 	// (with this reason) wherever that makes a difference.
 	Problem string
 	Insts   int // machine instructions decoded
-	Ops     int // operations executed until the fixed point
+	Ops     int // work done, as in [Limits]
 }
 
 // Call is one call of a wanted symbol, or one system call.

@@ -100,7 +100,9 @@ func TestLimits(t *testing.T) {
 	}
 	// bl out of the function, again and again, in a loop: each site must come back although the work is cut short.
 	loop := make([]byte, 0, 4096)
+	var sites []uint64
 	for i := range 1000 {
+		sites = append(sites, base+uint64(i)*4)
 		off := uint32(0x300000/4 - i)
 		for (base+uint64(i)*4+uint64(off)*4)%3 != 0 {
 			off++
@@ -109,10 +111,18 @@ func TestLimits(t *testing.T) {
 		loop = append(loop, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
 	}
 	loop = append(loop, 0, 0xfc, 0xff, 0x17)
-	r = flow.Analyze(flow.Function{Start: base, End: base + uint64(len(loop)), ISA: arm64.ISA}, raw{base, loop},
-		flow.Model{Want: want, Limits: flow.Limits{Ops: 100}})
+	r = flow.Analyze(flow.Function{Start: base, End: base + uint64(len(loop)), ISA: arm64.ISA, Sites: sites},
+		raw{base, loop}, flow.Model{Want: want, Limits: flow.Limits{Ops: 100}})
 	if len(r.Calls) != 1000 {
 		t.Errorf("%d calls of 1000 came back, problem %q", len(r.Calls), r.Problem)
+	}
+	if r.Insts > 250 || r.Ops > 110 {
+		t.Errorf("%d instructions were decoded, %d operations are counted, of 100 that are allowed", r.Insts, r.Ops)
+	}
+	// To decode is work too, though nothing is followed: no call is asked for.
+	r = flow.Analyze(flow.Function{Start: base, End: base + 1<<16, ISA: arm64.ISA}, raw{base, nops}, flow.Model{Want: want})
+	if r.Insts != 1<<14 || r.Ops < 1<<13 {
+		t.Errorf("%d instructions were decoded for %d operations", r.Insts, r.Ops)
 	}
 	var isa *op.ISA = arm64.ISA
 	for _, f := range []flow.Function{{ISA: isa}, {ISA: isa, Start: 8, End: 4}, {ISA: isa, Start: 4, End: 8}} {

@@ -72,16 +72,38 @@ func (c *context) noReturn(in *op.Inst) bool {
 	return false
 }
 
+// What it costs to build a graph, as operations: to decode instructions is half as much work as to follow values through
+// them, and there is a table of all addresses.
+const (
+	instsPerOp = 2
+	bytesPerOp = 1024
+)
+
+// graphInsts is for how many instructions the limit of the analysis suffices; with one more it is passed.
+func (c *context) graphInsts() int { return instsPerOp*(c.m.Limits.Ops-c.ops+1) - 1 }
+
+// exhausted tells whether the limit of the analysis is passed, and has that as its problem then.
+func (c *context) exhausted() bool {
+	if c.ops > c.m.Limits.Ops {
+		c.problem = "function too large (too many steps to follow its values)"
+	}
+	return c.problem != ""
+}
+
 // build decodes what can be reached and cuts it into blocks. Tables are the targets of indirect jumps found so far.
 func (c *context) build(tables map[uint64][]uint64) *graph {
 	size := c.f.End - c.f.Start
+	if c.ops += int(size) / bytesPerOp; c.exhausted() {
+		return nil
+	}
 	code := c.img.Bytes(c.f.Start, int(size))
 	if uint64(len(code)) < size {
 		c.problem = fmt.Sprintf("the function's code at %#x is not in the file", c.f.Start)
 		return nil
 	}
-	g := &graph{insts: make([]op.Inst, 0, size/4), at: make([]int32, size/c.isa.Align+1), index: map[uint64]*block{},
-		callee: map[uint64]string{}}
+	most := c.graphInsts()
+	g := &graph{insts: make([]op.Inst, 0, min(int(size/4), most)), at: make([]int32, size/c.isa.Align+1),
+		index: map[uint64]*block{}, callee: map[uint64]string{}}
 	c.g = g
 	leaders := map[uint64]bool{c.f.Start: true}
 	work := []uint64{c.f.Start}
@@ -93,10 +115,10 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 		}
 	}
 	run := func() {
-		for len(work) > 0 {
+		for len(work) > 0 && len(g.insts) <= most {
 			a := work[len(work)-1]
 			work = work[:len(work)-1]
-			for c.inside(a) && g.at[(a-c.f.Start)/c.isa.Align] == 0 {
+			for c.inside(a) && g.at[(a-c.f.Start)/c.isa.Align] == 0 && len(g.insts) <= most {
 				if cap(arena)-len(arena) < 16 {
 					arena = make([]op.Op, 0, 4096)
 				}
@@ -139,11 +161,14 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 	}
 	run()
 	sure := len(g.insts)
-	c.sweep(g, code, func(a uint64) {
+	looked := c.sweep(g, code, most, func(a uint64) {
 		g.roots = append(g.roots, a)
 		lead(a)
 		run()
 	})
+	if c.ops += (len(g.insts) + looked) / instsPerOp; c.exhausted() {
+		return g
+	}
 	if len(leaders) > c.m.Limits.Blocks {
 		c.problem = fmt.Sprintf("function too large (%d basic blocks)", len(leaders))
 		return g
@@ -174,10 +199,11 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 	return g
 }
 
-// sweep finds code that no known path reaches (landing pads of exceptions) and hands its start to root.
-func (c *context) sweep(g *graph, code []byte, root func(uint64)) {
+// sweep finds code that no known path reaches (landing pads of exceptions) and hands its start to root. It returns how
+// many instructions it looked at; with those of the graph they are not many more than most.
+func (c *context) sweep(g *graph, code []byte, most int, root func(uint64)) (looked int) {
 	var in op.Inst
-	for a := c.f.Start; a < c.f.End; {
+	for a := c.f.Start; a < c.f.End && len(g.insts)+looked <= most; {
 		if i := g.at[(a-c.f.Start)/c.isa.Align]; i != 0 {
 			a += uint64(g.insts[i-1].Len)
 			a = (a + c.isa.Align - 1) &^ (c.isa.Align - 1)
@@ -187,6 +213,7 @@ func (c *context) sweep(g *graph, code []byte, root func(uint64)) {
 			a = end
 			continue
 		}
+		looked++
 		in.Ops = in.Ops[:0]
 		c.isa.Decode(code[a-c.f.Start:min(uint64(len(code)), a-c.f.Start+uint64(c.isa.MaxLen))], a, &in)
 		switch {
@@ -201,6 +228,7 @@ func (c *context) sweep(g *graph, code []byte, root func(uint64)) {
 			}
 		}
 	}
+	return looked
 }
 
 // inTable tells whether an address lies in a jump table that was read, and where that ends.
@@ -256,6 +284,12 @@ func (c *context) fill(g *graph, b *block, leaders map[uint64]bool, tables map[u
 	}
 }
 
+// sited tells whether one of the sites lies in an instruction.
+func (c *context) sited(in *op.Inst) bool {
+	i, _ := slices.BinarySearch(c.sites, in.Addr)
+	return i < len(c.sites) && c.sites[i]-in.Addr < uint64(in.Len)
+}
+
 // markLive finds the blocks from which a call that is asked for can be reached; no others need be followed.
 func (c *context) markLive(g *graph) {
 	var work []*block
@@ -288,9 +322,7 @@ func (c *context) markLive(g *graph) {
 					_, want = c.m.Want(r.Symbol)
 				}
 			}
-			for i := 0; i < len(c.f.Sites) && !want; i++ {
-				want = c.f.Sites[i]-in.Addr < uint64(in.Len)
-			}
+			want = want || c.sited(in)
 			if want {
 				b.live = true
 				work = append(work, b)

@@ -92,10 +92,7 @@ func (c *context) solve(tables map[uint64][]uint64) (more bool) {
 			b.visits++
 			s := c.copyOf(b.in)
 			c.exec(b, s, tables, &more, push)
-			if c.ops > c.m.Limits.Ops {
-				c.problem = "function too large (too many steps to follow its values)"
-			}
-			if c.problem != "" {
+			if c.exhausted() {
 				return false
 			}
 		}

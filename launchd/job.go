@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -115,6 +114,7 @@ type Calendar struct{ Minute, Hour, Day, Weekday, Month int }
 // Limits of a job file.
 const (
 	maxName      = 127 // bytes of the name of a service
+	maxLabel     = 255 // bytes
 	maxServices  = 4096
 	maxArguments = 4096
 )
@@ -207,7 +207,7 @@ func (j *Job) check(r *reader) {
 	switch {
 	case j.Label == "":
 		r.fail("Label is missing")
-	case len(j.Label) > 255 || strings.ContainsAny(j.Label, "/\x00\n"):
+	case !validLabel(j.Label):
 		r.fail("Label %q cannot be a label", j.Label)
 	}
 	if j.Program == "" && len(j.Arguments) == 0 {

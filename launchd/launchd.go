@@ -20,6 +20,7 @@ type Config struct {
 	Ports     Ports
 	Listeners Listeners // nil: jobs with sockets cannot be loaded
 	Files     Files     // nil: no path is ever there
+	Overrides Overrides // nil: what Enable sets lasts as long as the Launchd
 	Log       func(string)
 }
 
@@ -27,12 +28,12 @@ type Config struct {
 type Launchd struct {
 	c Config
 
-	mu       sync.Mutex
-	domains  map[string]*domain
-	byPort   map[mach.Name]*service
-	byPID    map[int]*job
-	down     bool
-	disabled map[string]bool // labels, by domain and label
+	mu        sync.Mutex
+	domains   map[string]*domain
+	byPort    map[mach.Name]*service
+	byPID     map[int]*job
+	down      bool
+	overrides map[Owner]map[string]bool // by Owner and label: whether it is disabled
 }
 
 // domain is a set of jobs and names.
@@ -52,6 +53,7 @@ var (
 	ErrDown      = errors.New("launchd is shutting down")
 	ErrRunning   = errors.New("operation now in progress")
 	ErrNotAlive  = errors.New("no process to signal")
+	ErrLabel     = errors.New("not a label")
 )
 
 // SystemDomain is the domain that is always there and above all others.
@@ -60,7 +62,7 @@ const SystemDomain = "system"
 // New returns a launchd with an empty system domain.
 func New(c Config) *Launchd {
 	l := &Launchd{c: c, domains: make(map[string]*domain), byPort: make(map[mach.Name]*service),
-		byPID: make(map[int]*job), disabled: make(map[string]bool)}
+		byPID: make(map[int]*job), overrides: make(map[Owner]map[string]bool)}
 	l.domain(SystemDomain)
 	return l
 }
@@ -87,6 +89,7 @@ func (l *Launchd) domain(name string) *domain {
 		d.parent = l.domain(UserDomain(uid)) // gui/501 is above user/501
 	}
 	l.domains[name] = d
+	l.overridden(name)
 	return d
 }
 
@@ -140,7 +143,7 @@ func (l *Launchd) Load(domain string, spec *Job) error {
 	case d.jobs[spec.Label] != nil:
 		return fmt.Errorf("%w: %s", ErrLoaded, spec.Label)
 	}
-	if off, set := l.disabled[domain+"/"+spec.Label]; off || !set && spec.Disabled {
+	if off, set := l.overridden(domain)[spec.Label]; off || !set && spec.Disabled {
 		return fmt.Errorf("%w: %s", ErrDisabled, spec.Label)
 	}
 	for _, s := range spec.Services {
@@ -292,27 +295,6 @@ func (l *Launchd) Kill(domain, label string, sig syscall.Signal) error {
 		return ErrNotAlive
 	}
 	return j.proc.Signal(sig)
-}
-
-// Switch says whether a job may be loaded.
-type Switch bool
-
-// What Enable sets.
-const (
-	On  Switch = true
-	Off Switch = false
-)
-
-// Enable lets a job be loaded, or not, whatever its file says. A job that is loaded stays so.
-func (l *Launchd) Enable(domain, label string, s Switch) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !ValidDomain(domain) {
-		return fmt.Errorf("%w: %s", ErrNoDomain, domain)
-	}
-	l.disabled[domain+"/"+label] = s == Off
-	l.others()
-	return nil
 }
 
 // others looks again at jobs that depend on other jobs.

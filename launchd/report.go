@@ -2,7 +2,6 @@ package launchd
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -125,28 +124,6 @@ func (l *Launchd) PrintDomain(domain string) (string, error) {
 		fmt.Fprintf(&b, "\t\t%s %s\n", mark(d.names[n].active), n)
 	}
 	b.WriteString("\t}\n}\n")
-	return b.String(), nil
-}
-
-// PrintDisabled says, for people to read, which jobs of a domain enable and disable were called for.
-func (l *Launchd) PrintDisabled(domain string) (string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.domains[domain] == nil {
-		return "", fmt.Errorf("%w: %s", ErrNoDomain, domain)
-	}
-	var b strings.Builder
-	b.WriteString("disabled services = {\n")
-	for _, k := range slices.Sorted(maps.Keys(l.disabled)) {
-		if label, ok := strings.CutPrefix(k, domain+"/"); ok {
-			word := "enabled"
-			if l.disabled[k] {
-				word = "disabled"
-			}
-			fmt.Fprintf(&b, "\t%q => %s\n", label, word)
-		}
-	}
-	b.WriteString("}\n")
 	return b.String(), nil
 }
 

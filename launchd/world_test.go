@@ -53,11 +53,13 @@ type fakeSockets struct {
 	closed bool
 }
 
-func newWorld(t *testing.T) *fakeWorld {
+func newWorld(t *testing.T) *fakeWorld { return newWorldWith(t, nil) }
+
+func newWorldWith(t *testing.T, o Overrides) *fakeWorld {
 	w := &fakeWorld{T: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), procs: make(map[int]*fakeProcess), pid: 100,
 		queued: make(map[mach.Name]int), watched: make(map[mach.Name]bool), ports: make(map[mach.Name]string),
 		files: make(map[string]time.Time), full: make(map[string]bool), sockets: make(map[string]*fakeSockets)}
-	w.Launchd = New(Config{Clock: w, Spawner: w, Ports: (*fakePorts)(w), Listeners: w, Files: w,
+	w.Launchd = New(Config{Clock: w, Spawner: w, Ports: (*fakePorts)(w), Listeners: w, Files: w, Overrides: o,
 		Log: func(s string) { w.log = append(w.log, s) }})
 	return w
 }

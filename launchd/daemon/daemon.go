@@ -34,6 +34,7 @@ type Config struct {
 	Domain  string   // that Jobs are loaded into; "" for the user's own
 	Jobs    []string // files and directories of job files
 	Kernel  linux.Config
+	State   *State // which jobs are enabled and disabled; nil: that lasts as long as the daemon. Run closes it
 	Log     func(string)
 	// Started is called once all jobs of Jobs are loaded.
 	Started func()
@@ -99,8 +100,12 @@ func New(c Config) (*Daemon, error) {
 		return nil, err
 	}
 	d.spawn = &spawner{kernel: c.Socket}
-	d.core = launchd.New(launchd.Config{Clock: clock{}, Spawner: d.spawn, Ports: d.ports, Listeners: listeners{},
-		Files: files{}, Log: func(s string) { d.log("%s", s) }})
+	core := launchd.Config{Clock: clock{}, Spawner: d.spawn, Ports: d.ports, Listeners: listeners{}, Files: files{},
+		Log: func(s string) { d.log("%s", s) }}
+	if c.State != nil {
+		core.Overrides = c.State
+	}
+	d.core = launchd.New(core)
 	return d, nil
 }
 
@@ -158,6 +163,9 @@ func (d *Daemon) admit(p *linux.Program) (*restrict.Task, error) {
 
 // Run runs the daemon until the context ends: then jobs are stopped, and it returns when all have ended.
 func (d *Daemon) Run(ctx context.Context) (err error) {
+	if d.c.State != nil {
+		defer d.c.State.Close()
+	}
 	l, err := listen("unixpacket", d.c.Socket)
 	if err != nil {
 		return err
@@ -187,7 +195,10 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			kernelDone <- err
 		}
 	}
-	<-d.core.Shutdown()
+	<-d.core.Shutdown() // from now on nothing is enabled or disabled
+	if d.c.State != nil {
+		d.c.State.Close() // before another launchd can have the control socket
+	}
 	if control != nil {
 		control.Close()
 	}
@@ -262,9 +273,6 @@ func (d *Daemon) loadPath(domain, path string, o override) (errs []error) {
 	return errs
 }
 
-// maxJobFile is the largest job file.
-const maxJobFile = 1 << 20
-
 func (d *Daemon) loadFile(domain, path string, o override) error {
 	j, err := d.parseFile(path)
 	if err == nil && o {
@@ -280,19 +288,7 @@ func (d *Daemon) loadFile(domain, path string, o override) error {
 }
 
 func (d *Daemon) parseFile(path string) (*launchd.Job, error) {
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular() || st.Size() > maxJobFile:
-		return nil, fmt.Errorf("%s: not a file of at most %d bytes", path, maxJobFile)
-	case st.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("%s: others may write to the file (mode %o)", path, st.Mode().Perm())
-	}
-	if s, ok := st.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Getuid() {
-		return nil, fmt.Errorf("%s: the file belongs to another user (%d)", path, s.Uid)
-	}
-	b, err := os.ReadFile(path)
+	b, err := readTrusted(path)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"os"
-	"syscall"
 
 	"portcullis.dev/entitlement"
 	"portcullis.dev/plist"
@@ -24,7 +23,7 @@ type claims struct {
 func (d *Daemon) level(program string) (rules.Level, map[string]any) {
 	path := program + entitlement.SidecarSuffix
 	st, err := os.Stat(path)
-	if err != nil || !trusted(st) {
+	if err != nil || !st.Mode().IsRegular() || trusted(path, st) != nil {
 		return rules.LevelNone, nil
 	}
 	if c, ok := d.ids.Load(path); ok && c.(*claims).modified == st.ModTime().UnixNano() {
@@ -41,12 +40,6 @@ func (d *Daemon) level(program string) (rules.Level, map[string]any) {
 	}
 	d.ids.Store(path, c)
 	return c.level, c.values
-}
-
-// trusted says that a file is ours or root's and that nobody else can change it.
-func trusted(st os.FileInfo) bool {
-	s, ok := st.Sys().(*syscall.Stat_t)
-	return ok && st.Mode().IsRegular() && st.Mode().Perm()&0o022 == 0 && (s.Uid == 0 || int(s.Uid) == os.Getuid())
 }
 
 // granted are the entitlements that are true, as the restrictions ask for them.

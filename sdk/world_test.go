@@ -45,6 +45,7 @@ type world struct {
 	path   string
 
 	mu         sync.Mutex
+	started    func(*linux.Process) // may be nil
 	violations []*linux.Violation
 	crashes    []*linux.Fault
 }
@@ -66,6 +67,11 @@ func newWorld(t testing.TB, policy restrict.Policy) *world {
 			w.crashes = append(w.crashes, f)
 		},
 		Started: func(p *linux.Process) {
+			w.mu.Lock()
+			if w.started != nil {
+				w.started(p)
+			}
+			w.mu.Unlock()
 			if p.Parent == nil {
 				if err := names.Lend(p.Task); err != nil {
 					t.Error(err)

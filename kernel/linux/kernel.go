@@ -30,7 +30,8 @@ const (
 	maxGreetings = 8   // connections of one process that have not said hello
 	maxForks     = 256 // tokens of one process that no child has used
 	helloTime    = 5 * time.Second
-	forkTime     = time.Minute // how long a token is good
+	forkTime     = time.Minute     // how long a token is good
+	orphanTime   = 5 * time.Second // and once the parent has ended
 )
 
 // Config says what a kernel is made of.
@@ -105,7 +106,7 @@ type Kernel struct {
 type fork struct {
 	parent *Process
 	left   *object.Inheritance
-	made   time.Time
+	late   *time.Timer // gives up what no child has come for
 }
 
 // New makes a kernel that nobody has joined.
@@ -189,7 +190,7 @@ func (k *Kernel) Close() {
 	}
 	k.mu.Unlock()
 	k.wait.Wait()
-	k.forget(nil)
+	k.disinherit()
 	k.Machine.Close()
 }
 
@@ -215,36 +216,31 @@ func (k *Kernel) Find(pid int) *Process {
 func (k *Kernel) newFork(p *Process) (trap.Token, error) {
 	var token trap.Token
 	rand.Read(token[:])
-	f := &fork{p, p.Task.Bequeath(), time.Now()}
+	f := &fork{parent: p, left: p.Task.Bequeath()}
 	k.mu.Lock()
 	n := 0
-	var old []*fork
-	for t, o := range k.forks {
-		if time.Since(o.made) > forkTime {
-			delete(k.forks, t)
-			old = append(old, o)
-		} else if o.parent == p {
+	for _, o := range k.forks {
+		if o.parent == p {
 			n++
 		}
 	}
-	if n < maxForks && !k.closed {
+	good := n < maxForks && !k.closed
+	if good {
 		k.forks[token] = f
-	} else {
-		old = append(old, f)
+		f.late = time.AfterFunc(forkTime, func() {
+			if late := k.takeFork(token); late != nil {
+				late.left.Release()
+			}
+		})
 	}
 	k.mu.Unlock()
-	drop(old)
+	if !good {
+		f.left.Release()
+	}
 	if n >= maxForks {
 		return trap.Token{}, fmt.Errorf("%d children have not come forward", n)
 	}
 	return token, nil
-}
-
-// drop gives up what no child came for.
-func drop(forks []*fork) {
-	for _, f := range forks {
-		f.left.Release()
-	}
 }
 
 // takeFork uses a token up; nil if there is no such token.
@@ -252,29 +248,41 @@ func (k *Kernel) takeFork(token trap.Token) *fork {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.forks[token]
-	delete(k.forks, token)
+	if f != nil {
+		f.late.Stop()
+		delete(k.forks, token)
+	}
 	return f
 }
 
-// forget drops the forks of a process that has ended, and of every process if that is nil. A child may still be on its
-// way if the token is fresh.
-func (k *Kernel) forget(p *Process) {
-	var old []*fork
+// orphan leaves little time to the children of a process that has ended which are still on their way.
+func (k *Kernel) orphan(p *Process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range k.forks {
+		if f.parent == p {
+			f.late.Reset(orphanTime)
+		}
+	}
+}
+
+// disinherit gives up what children and programs on their way are to have.
+func (k *Kernel) disinherit() {
+	var left []*object.Inheritance
 	k.mu.Lock()
 	for t, f := range k.forks {
-		if p == nil || f.parent == p && time.Since(f.made) > time.Second {
-			delete(k.forks, t)
-			old = append(old, f)
-		}
+		f.late.Stop()
+		delete(k.forks, t)
+		left = append(left, f.left)
 	}
-	if p == nil {
-		for pid, s := range k.successors {
-			delete(k.successors, pid)
-			old = append(old, &fork{left: s.left})
-		}
+	for pid, s := range k.successors {
+		delete(k.successors, pid)
+		left = append(left, s.left)
 	}
 	k.mu.Unlock()
-	drop(old)
+	for _, l := range left {
+		l.Release()
+	}
 }
 
 // clock is the time of the machine: mach_absolute_time counts nanoseconds of CLOCK_MONOTONIC.

@@ -577,7 +577,7 @@ func (p *Process) end() {
 		delete(k.processes, p.PID)
 	}
 	k.mu.Unlock()
-	k.forget(p)
+	k.orphan(p)
 	if k.config.Ended != nil {
 		k.config.Ended(p)
 	}

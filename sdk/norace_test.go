@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package sdk_test
+
+const raceEnabled = false

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"portcullis.dev/plist"
 )
@@ -327,12 +329,21 @@ func (j *Job) readServices(d *dictionary) {
 	}
 }
 
+// validSocketName says that an environment can tell of a name; see sd_listen_fds_with_names(3).
+func validSocketName(s string) bool {
+	return s != "" && len(s) <= maxLabel && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r == ':' || r < ' ' || r == 0x7f })
+}
+
 func (j *Job) readSockets(d *dictionary) {
 	m := d.dict("Sockets")
 	for _, name := range sorted(m) {
 		list, ok := m[name].([]any)
 		if !ok {
 			list = []any{m[name]}
+		}
+		if !validSocketName(name) {
+			d.r.fail("Sockets: %q cannot be a name: programs are told names with colons between them", name)
 		}
 		for i, e := range list {
 			v, ok := e.(map[string]any)

@@ -86,6 +86,8 @@ func TestParseJobErrors(t *testing.T) {
 		"L<key>MachServices</key><dict><key></key><true/></dict>":                            `"" cannot be a name`,
 		"L<key>MachServices</key><dict><key>a</key><integer>1</integer></dict>":              "MachServices.a: want true or a dictionary",
 		"L<key>Sockets</key><dict><key>a</key><dict/></dict>":                                "Sockets.a[0].SockServiceName or SockPathName is needed",
+		"L<key>Sockets</key><dict><key>a:b</key><array/></dict>":                             `Sockets: "a:b" cannot be a name`,
+		"L<key>Sockets</key><dict><key></key><array/></dict>":                                `Sockets: "" cannot be a name`,
 		"L<key>WorkingDirectory</key><string>tmp</string>":                                   `WorkingDirectory: "tmp" is not an absolute path`,
 		"L<key>inetdCompatibility</key><dict><key>Wait</key><true/></dict>":                  "inetdCompatibility wants one socket, there are 0",
 		"L<key>StartCalendarInterval</key><dict><key>Hour</key><integer>24</integer></dict>": "StartCalendarInterval[0].Hour: 24 is not",

@@ -93,17 +93,26 @@ func (p *preparation) become() error {
 	if p.Inetd != launchd.NoInetd {
 		return p.serveInetd()
 	}
-	env := os.Environ()
-	if p.Sockets > 0 {
-		// As programs for systemd expect it.
-		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()), "LISTEN_FDS="+strconv.Itoa(p.Sockets))
-		for fd := 3; fd < 3+p.Sockets; fd++ {
-			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
-				return err
-			}
-		}
+	env, err := p.passSockets()
+	if err != nil {
+		return err
 	}
 	return p.exec(env)
+}
+
+// passSockets passes sockets as systemd does, and returns the environment that tells of them. Without sockets it says
+// still which process is the job's own, which launch_activate_socket asks.
+func (p *preparation) passSockets() ([]string, error) {
+	env := append(os.Environ(), "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+	if p.Sockets > 0 {
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.Sockets))
+	}
+	for fd := 3; fd < 3+p.Sockets; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
 }
 
 func (p *preparation) exec(env []string) error {

@@ -35,7 +35,7 @@ func buildC(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, p := range []string{"service", "client", "things", "values"} {
+	for _, p := range []string{"service", "client", "things", "values", "activate"} {
 		out, err := exec.Command(cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-I../../sdk/include",
 			"-o", filepath.Join(dir, p), "testdata/"+p+".c", "-L"+dir, "-lxpc", "-Wl,-rpath,"+dir).CombinedOutput()
 		if err != nil {

@@ -90,8 +90,8 @@ func (s *Server) prepare() error {
 		Service: &ipc.ServiceInfo{Name: "bootstrap", Domain: ipc.DomainPort}})
 	s.notify, kr[2] = space.Construct(th, &ipc.ConstructOptions{Flags: mach.NotificationPort})
 	s.set, kr[3] = space.Allocate(th, mach.RightPortSet)
-	kr[4] = space.InsertMember(s.port, s.set)
-	kr[5] = space.InsertMember(s.notify, s.set)
+	kr[4] = space.InsertMember(th, s.port, s.set)
+	kr[5] = space.InsertMember(th, s.notify, s.set)
 	s.right, kr[6] = space.SendPort(s.port)
 	for _, k := range kr {
 		if k != 0 {

@@ -138,7 +138,7 @@ func TestPeekedSize(t *testing.T) {
 		port := a.port()
 		a.ok(a.sendBytes(message(mach.MakeBits(mach.CopySend, 0, 0), port, 0, 0x41414141, make([]byte, c.body), c.descs...),
 			0))
-		p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit, 68)
+		p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit<<24, 68)
 		if kr != 0 || p.ID != 0x41414141 || p.Size != c.want {
 			t.Errorf("%d bytes, %d descriptors: peeked %+v, want %d bytes; %v", c.body, len(c.descs), p, c.want, kr)
 		}
@@ -154,11 +154,11 @@ func TestReceiveRightCalls(t *testing.T) {
 	_, kr := a.Peek(a.t, port, 0, 0, 68)
 	a.want(kr, mach.KernFailure)
 	a.ok(a.send(port, mach.CopySend, 33))
-	p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit, 68)
+	p, kr := a.Peek(a.t, port, 0, mach.TrailerAudit<<24, 68)
 	if kr != 0 || p.ID != 33 || p.From.Audit.PID() != 9 || p.Size != mach.HeaderSize+8 {
 		t.Errorf("peeked %+v, %v", p, kr)
 	}
-	_, kr = a.Peek(a.t, port, 0, mach.TrailerCtx, 68)
+	_, kr = a.Peek(a.t, port, 0, mach.TrailerCtx<<24, 68)
 	a.want(kr, mach.KernInvalidValue)
 	_, kr = a.Peek(a.t, 0x7703, 0, 0, 68)
 	a.want(kr, mach.KernInvalidName)
@@ -178,11 +178,11 @@ func TestReceiveRightCalls(t *testing.T) {
 	}
 	set1, _ := a.Allocate(a.t, mach.RightPortSet)
 	set2, _ := a.Allocate(a.t, mach.RightPortSet)
-	a.want(a.MoveMember(port, 0), mach.KernNotInSet)
-	a.ok(a.InsertMember(port, set1))
-	a.want(a.InsertMember(port, set1), mach.KernAlreadyInSet)
-	a.ok(a.InsertMember(port, set2))
-	a.ok(a.MoveMember(port, set2))
+	a.want(a.MoveMember(a.t, port, 0), mach.KernNotInSet)
+	a.ok(a.InsertMember(a.t, port, set1))
+	a.want(a.InsertMember(a.t, port, set1), mach.KernAlreadyInSet)
+	a.ok(a.InsertMember(a.t, port, set2))
+	a.ok(a.MoveMember(a.t, port, set2))
 	members := func(set mach.Name, want int) {
 		t.Helper()
 		if names, kr := a.SetStatus(a.t, set); kr != 0 || len(names) != want {
@@ -194,7 +194,7 @@ func TestReceiveRightCalls(t *testing.T) {
 	if m := a.expect(set2, 33); m.trailer.Seqno != 7 || m.Local != port {
 		t.Errorf("received %+v", m)
 	}
-	a.ok(a.MoveMember(port, 0))
+	a.ok(a.MoveMember(a.t, port, 0))
 	members(set2, 0)
 	a.want(a.Destruct(a.t, port, 1, 0), mach.KernInvalidValue)
 	a.want(a.Destruct(a.t, port, -2, 0), mach.KernInvalidValue)

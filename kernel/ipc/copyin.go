@@ -75,6 +75,8 @@ const (
 	flagInvalidRightDestruct = 3
 	flagInvalidRightCopyin   = 4
 	flagInvalidRightDealloc  = 5
+	flagInvalidRightPort     = 7
+	flagInvalidRightSet      = 8
 	flagInvalidValuePeek     = 1
 	flagInvalidValueDelta    = 2
 	flagInvalidValueDestruct = 3

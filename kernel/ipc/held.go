@@ -62,7 +62,7 @@ func (s *Space) translate(name mach.Name, right mach.RightType) (p *Port, kr mac
 	kr = s.locked(func(*cleanup) mach.KernReturn {
 		e, _ := s.lookup(name)
 		switch {
-		case e == nil || e.rights == mach.TypeDeadName || e.set == nil && !e.port.Active():
+		case !e.live():
 			return mach.KernInvalidName
 		case e.rights&right == 0:
 			return mach.KernInvalidRight

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -192,7 +193,11 @@ func TestSendPossible(t *testing.T) {
 	a.expect(box, mach.NotifySendPossible) // there is room now
 	_, kr = a.RequestNotification(a.t, to, mach.NotifySendPossible, 0, box, mach.MakeSendOnce)
 	a.ok(kr)
-	a.hasType(to, mach.TypeSend|mach.TypeDeadNameRequest|mach.TypeSendPossibleRequest|mach.TypeSendPossibleRequestDelayed)
+	a.hasType(to, mach.TypeSend|mach.TypeDeadNameRequest) // send-possible requests show among all names only
+	if names, types, kr := a.Names(); kr != 0 || types[slices.Index(names, to)] != mach.TypeSend|mach.TypeDeadNameRequest|
+		mach.TypeSendPossibleRequest|mach.TypeSendPossibleRequestDelayed {
+		t.Errorf("types %v of %v, %v", types, names, kr)
+	}
 	msg := func() []byte { return message(mach.MakeBits(mach.CopySend, 0, 0), to, 0, 1, nil) }
 	for range mach.QueueLimitBasic {
 		a.ok(a.sendBytes(msg(), mach.SendNotify))
@@ -494,7 +499,7 @@ func TestBlocking(t *testing.T) {
 	a.ok(a.sendBytes(msg(), 0))
 	receive(set, 0, 0)
 	asleep(b)
-	b.ok(b.InsertMember(port, set))
+	b.ok(b.InsertMember(b.t, port, set))
 	b.ok(<-result)
 	receive(set, 0, 0)
 	asleep(b)
@@ -599,7 +604,7 @@ func TestNotificationLimit(t *testing.T) {
 	joined := 0
 	for _, s := range sets {
 		for i, n := range names {
-			if types[i] == mach.TypeReceive && a.InsertMember(n, s) == 0 {
+			if types[i] == mach.TypeReceive && a.InsertMember(a.t, n, s) == 0 {
 				joined++
 			}
 		}
@@ -609,8 +614,8 @@ func TestNotificationLimit(t *testing.T) {
 	}
 	for i, n := range names {
 		if types[i] == mach.TypeReceive {
-			a.ok(a.ExtractMember(n, sets[0]))
-			a.ok(a.InsertMember(n, sets[9]))
+			a.ok(a.ExtractMember(a.t, n, sets[0]))
+			a.ok(a.InsertMember(a.t, n, sets[9]))
 			break
 		}
 	}
@@ -621,7 +626,7 @@ func TestNotificationLimit(t *testing.T) {
 	a.ok(kr)
 	for i, n := range names {
 		if types[i] == mach.TypeReceive {
-			a.ok(a.InsertMember(n, s))
+			a.ok(a.InsertMember(a.t, n, s))
 		}
 	}
 	atZero(t, k, a)

@@ -211,6 +211,9 @@ func (m *model) circular(p, dest *modelPort) bool {
 	return false
 }
 
+// live says that a name is one to calls that translate it.
+func (e *modelEntry) live() bool { return e != nil && (e.set || e.port != nil && !e.port.dead) }
+
 // look turns an entry whose port has died into a dead name.
 func (e *modelEntry) look() {
 	if e.port == nil || !e.port.dead || e.receive {

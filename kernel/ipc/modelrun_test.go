@@ -257,7 +257,7 @@ func (r *modelRun) limit(*rapid.T) {
 	kr := t.SetAttributes(n, mach.AttrLimitsInfo, uint32(v))
 	want := mach.KernReturn(0)
 	switch e := mt.names[n]; {
-	case e == nil:
+	case !e.live():
 		want = mach.KernInvalidName
 	case !e.receive:
 		want = mach.KernInvalidRight
@@ -288,9 +288,9 @@ func (r *modelRun) member(*rapid.T) {
 		delete(es.members, e.port)
 	}
 	if in {
-		r.same("insert_member", t.InsertMember(n, set), want)
+		r.same("insert_member", t.InsertMember(t.t, n, set), want)
 	} else {
-		r.same("extract_member", t.ExtractMember(n, set), want)
+		r.same("extract_member", t.ExtractMember(t.t, n, set), want)
 	}
 }
 
@@ -334,7 +334,10 @@ func (r *modelRun) modelRequest(mt *modelTask, n mach.Name, id int32, to *modelP
 		old, e.notify, e.armed = e.notify, to, true
 		return old, 0
 	}
-	if !e.receive {
+	switch {
+	case !e.live():
+		return nil, mach.KernInvalidName
+	case !e.receive:
 		return nil, mach.KernInvalidRight
 	}
 	if id == mach.NotifyPortDestroyed {

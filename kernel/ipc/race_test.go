@@ -127,7 +127,7 @@ func (d *drunk) step(sq *Thread) {
 	case 2:
 		s.Allocate(t, mach.RightPortSet)
 	case 3:
-		s.InsertMember(d.name(), d.name())
+		s.InsertMember(t, d.name(), d.name())
 	case 4: // leave a send right at the square
 		d.square.ExtractRight(t, d.squareName(), mach.CopySend)
 	case 5:

@@ -113,8 +113,14 @@ func (t *Thread) line(a *Args, o mach.Option, alone bool) (kr mach.KernReturn, w
 	s.mu.Lock()
 	e, _ := s.lookup(name)
 	if e == nil || e.rights&(mach.TypeReceive|mach.TypePortSet) == 0 {
+		// Who asks for what is no name at all is not blamed.
+		//
+		// Source: XNU osfmk/ipc/ipc_mqueue.c, ipc_mqueue_copyin.
+		blame := e.live() && e.flags&entryExReceive == 0
 		s.mu.Unlock()
-		t.violate(GuardRcvInvalidName, name, 0)
+		if blame {
+			t.violate(GuardRcvInvalidName, name, 0)
+		}
 		return mach.RcvInvalidName, false
 	}
 	p, set := e.port, e.set

@@ -9,10 +9,10 @@ import "portcullis.dev/mach"
 func (s *Space) receiving(name mach.Name, f func(c *cleanup, e *entry, p *Port) mach.KernReturn) mach.KernReturn {
 	return s.locked(func(c *cleanup) mach.KernReturn {
 		e, _ := s.lookup(name)
-		if e == nil {
+		switch {
+		case !e.live():
 			return mach.KernInvalidName
-		}
-		if e.rights&mach.TypeReceive == 0 {
+		case e.rights&mach.TypeReceive == 0:
 			return mach.KernInvalidRight
 		}
 		e.port.mu.Lock()
@@ -160,16 +160,18 @@ type Peeked struct {
 	From  Identity
 }
 
-// Peek looks at a message without taking it: the one with a sequence number, or the first if that is 0. elements says
-// which trailer is wanted, and room how many bytes of it the caller can take.
+// Peek looks at a message without taking it: the one with a sequence number, or the first if that is 0. trailer says
+// which trailer is wanted, as options of a receive do, and room how many bytes of it the caller can take.
 //
 // Source: XNU osfmk/ipc/mach_port.c, mach_port_peek; osfmk/ipc/ipc_mqueue.c, ipc_mqueue_peek_locked.
-func (s *Space) Peek(t *Thread, name mach.Name, seqno, elements uint32, room int) (m Peeked, kr mach.KernReturn) {
+func (s *Space) Peek(t *Thread, name mach.Name, seqno uint32, trailer mach.Option, room uint32) (m Peeked,
+	kr mach.KernReturn) {
+	elements := trailer.TrailerElements()
 	switch {
 	case !name.Valid():
 		return m, mach.KernInvalidRight
-	case elements > mach.TrailerAudit || mach.TrailerSize(elements) > room:
-		t.violate(GuardInvalidValue, name, Payload(flagInvalidValuePeek, 0, elements))
+	case elements > mach.TrailerAudit || uint32(mach.TrailerSize(elements)) > room:
+		t.violate(GuardInvalidValue, name, Payload(flagInvalidValuePeek, uint32(trailer), room))
 		return m, mach.KernInvalidValue
 	}
 	found := true

@@ -88,7 +88,10 @@ func (s *Space) named(t *Thread, name mach.Name, blame bool,
 	})
 }
 
-// Type returns the rights that a name denotes and the requests armed on it.
+// Type returns the rights that a name denotes and whether a dead-name request is armed on it. It keeps silent about
+// send-possible requests, which [Space.Names] shows.
+//
+// Source: XNU osfmk/ipc/mach_port.c, mach_port_type.
 func (s *Space) Type(t *Thread, name mach.Name) (rights mach.RightType, kr mach.KernReturn) {
 	if name == mach.NullName {
 		return 0, mach.KernInvalidName
@@ -98,6 +101,7 @@ func (s *Space) Type(t *Thread, name mach.Name) (rights mach.RightType, kr mach.
 	}
 	kr = s.named(t, name, false, func(_ *cleanup, e *entry, _ uint32) mach.KernReturn {
 		rights, _ = s.info(e)
+		rights &^= mach.TypeSendPossibleRequest | mach.TypeSendPossibleRequestDelayed
 		return 0
 	})
 	return rights, kr

@@ -127,6 +127,13 @@ func (s *Space) lookup(n mach.Name) (*entry, uint32) {
 	return e, i
 }
 
+// live says that an entry denotes a right whose port lives, or a set: the others are no names to calls that translate one.
+//
+// Source: XNU osfmk/ipc/ipc_right.c, ipc_right_lookup_read.
+func (e *entry) live() bool {
+	return e != nil && (e.set != nil || e.port != nil && e.port.Active())
+}
+
 // grow makes room for at least n entries; false if that is beyond the limit.
 func (s *Space) grow(n int) bool {
 	if n > s.kernel.limits.Names {

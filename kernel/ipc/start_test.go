@@ -61,7 +61,7 @@ func TestStartMsg2(t *testing.T) {
 	finish(mach.RcvInterrupted)
 	set, kr := a.Allocate(a.t, mach.RightPortSet)
 	a.ok(kr)
-	a.ok(a.InsertMember(p, set))
+	a.ok(a.InsertMember(a.t, p, set))
 	wait(set, 0)
 	send(p, "sets")
 	finish(0)

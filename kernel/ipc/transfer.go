@@ -153,21 +153,21 @@ func (s *Space) take(t *Thread, c *cleanup, name mach.Name, disp mach.Dispositio
 }
 
 // InsertMember makes a receive right a member of a set, beside those it is in.
-func (s *Space) InsertMember(name, set mach.Name) mach.KernReturn {
+func (s *Space) InsertMember(t *Thread, name, set mach.Name) mach.KernReturn {
 	if !name.Valid() || !set.Valid() {
 		return mach.KernInvalidRight
 	}
-	return s.pair(name, set, func(p *Port, ps *PortSet) mach.KernReturn {
+	return s.pair(t, name, set, func(p *Port, ps *PortSet) mach.KernReturn {
 		return p.join(ps)
 	})
 }
 
 // ExtractMember ends a membership.
-func (s *Space) ExtractMember(name, set mach.Name) mach.KernReturn {
+func (s *Space) ExtractMember(t *Thread, name, set mach.Name) mach.KernReturn {
 	if !name.Valid() || !set.Valid() {
 		return mach.KernInvalidRight
 	}
-	return s.pair(name, set, func(p *Port, ps *PortSet) mach.KernReturn {
+	return s.pair(t, name, set, func(p *Port, ps *PortSet) mach.KernReturn {
 		if !p.leave(ps) {
 			return mach.KernNotInSet
 		}
@@ -178,7 +178,7 @@ func (s *Space) ExtractMember(name, set mach.Name) mach.KernReturn {
 // MoveMember makes a receive right a member of one set, or of none if set is 0.
 //
 // Source: XNU osfmk/ipc/mach_port.c, mach_port_move_member.
-func (s *Space) MoveMember(name, set mach.Name) mach.KernReturn {
+func (s *Space) MoveMember(t *Thread, name, set mach.Name) mach.KernReturn {
 	if !name.Valid() || set == mach.DeadName {
 		return mach.KernInvalidRight
 	}
@@ -191,7 +191,7 @@ func (s *Space) MoveMember(name, set mach.Name) mach.KernReturn {
 			return 0
 		})
 	}
-	return s.pair(name, set, func(p *Port, ps *PortSet) mach.KernReturn {
+	return s.pair(t, name, set, func(p *Port, ps *PortSet) mach.KernReturn {
 		p.leaveAll(ps)
 		if kr := p.join(ps); kr != mach.KernAlreadyInSet {
 			return kr
@@ -209,15 +209,27 @@ func (p *Port) leaveAll(keep *PortSet) {
 	}
 }
 
-// pair runs f with a receive right's port, locked, and a port set.
-func (s *Space) pair(name, set mach.Name, f func(p *Port, ps *PortSet) mach.KernReturn) mach.KernReturn {
+// pair runs f with a receive right's port, locked, and a port set. The caller is blamed for names of anything else.
+//
+// Source: XNU osfmk/ipc/ipc_object.c, ipc_object_translate_port_pset; ipc_right.c, ipc_right_lookup_two_write.
+func (s *Space) pair(t *Thread, name, set mach.Name, f func(p *Port, ps *PortSet) mach.KernReturn) mach.KernReturn {
 	return s.locked(func(*cleanup) mach.KernReturn {
 		e, _ := s.lookup(name)
 		es, _ := s.lookup(set)
 		switch {
-		case e == nil || es == nil:
+		case e == nil:
+			t.violate(GuardInvalidName, name, 0)
 			return mach.KernInvalidName
-		case e.rights&mach.TypeReceive == 0 || es.set == nil:
+		case es == nil:
+			t.violate(GuardInvalidName, set, 0)
+			return mach.KernInvalidName
+		case e.rights&mach.TypeReceive == 0:
+			if e.flags&entryExReceive == 0 {
+				t.violate(GuardInvalidRight, name, Payload(flagInvalidRightPort, 0, e.bits()))
+			}
+			return mach.KernInvalidRight
+		case es.set == nil:
+			t.violate(GuardInvalidRight, set, Payload(flagInvalidRightSet, 0, es.bits()))
 			return mach.KernInvalidRight
 		}
 		e.port.mu.Lock()

@@ -341,13 +341,13 @@ func (l *lane) portOperation() mach.KernReturn {
 	case trap.OpPortModRefs:
 		return s.ModRefs(t, name, mach.Right(a[2]), int32(a[3]))
 	case trap.OpPortMoveMember:
-		return s.MoveMember(name, other)
+		return s.MoveMember(t, name, other)
 	case trap.OpPortInsertRight:
 		return s.InsertRight(t, name, other, mach.Disposition(a[3]))
 	case trap.OpPortInsertMember:
-		return s.InsertMember(name, other)
+		return s.InsertMember(t, name, other)
 	case trap.OpPortExtractMember:
-		return s.ExtractMember(name, other)
+		return s.ExtractMember(t, name, other)
 	case trap.OpPortConstruct:
 		o := ipc.ConstructOptions{Flags: mach.ConstructFlags(a[1]), Context: a[2], QueueLimit: uint32(a[3]),
 			ServiceName: mach.Name(a[4])}

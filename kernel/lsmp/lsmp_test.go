@@ -49,7 +49,7 @@ func world(t *testing.T) *object.Machine {
 	must(t, server.Space.InsertRight(st, service, service, mach.MakeSend))
 	set, kr := server.Space.Allocate(st, mach.RightPortSet)
 	must(t, kr)
-	must(t, server.Space.InsertMember(service, set))
+	must(t, server.Space.InsertMember(st, service, set))
 	right, kr := server.Space.SendPort(service)
 	must(t, kr)
 	to, kr := client.Space.InsertSend(right.MakeSend(), false)

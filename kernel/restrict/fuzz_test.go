@@ -148,9 +148,9 @@ func (g *program) call(p *person, all []*person) (kr mach.KernReturn) {
 	case 12:
 		kr = p.Unguard(p.t, g.name(), uint64(g.u8()))
 	case 13:
-		kr = p.InsertMember(g.name(), g.name())
+		kr = p.InsertMember(p.t, g.name(), g.name())
 	case 14:
-		kr = p.MoveMember(g.name(), g.name())
+		kr = p.MoveMember(p.t, g.name(), g.name())
 	case 15:
 		kr = p.SetAttributes(g.name(), mach.AttributeFlavor(g.u8()), uint32(g.u8()))
 	case 16:

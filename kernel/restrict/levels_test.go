@@ -251,9 +251,11 @@ var scenarios = []scenario{
 		w.ok(kr)
 		return w.moved(n, mach.CopySend)
 	}, "EEKKKKKK", code(ipc.GuardSendInvalidRight, 0x103), 0x0100000000000013, mach.SendInvalidRight, false},
-	{"RCV_INVALID_NAME", "receive on a name that is none", func(w *world) mach.KernReturn {
-		return w.offender.t.Msg2(&ipc.Args{Options: mach.RcvMsg, Receive: 0x1203, Buffer: make([]byte, 64)})
-	}, "EEKKKKKK", code(ipc.GuardRcvInvalidName, 0x1203), 0, mach.RcvInvalidName, false},
+	{"RCV_INVALID_NAME", "receive on a send right", func(w *world) mach.KernReturn {
+		n, _, kr := w.peer.ExtractRight(w.offender.t, w.peer.plain(), mach.CopySend)
+		w.ok(kr)
+		return w.offender.t.Msg2(&ipc.Args{Options: mach.RcvMsg, Receive: n, Buffer: make([]byte, 64)})
+	}, "EEKKKKKK", code(ipc.GuardRcvInvalidName, 0x103), 0, mach.RcvInvalidName, false},
 	{"MOVE_WEAK_REPLY_PORT", "receive right of a weak reply port moved", func(w *world) mach.KernReturn {
 		w.offender.task.Entitlements = map[string]bool{restrict.WeakReplyEntitlement: true}
 		return w.moved(w.offender.construct(ipc.ConstructOptions{Flags: mach.WeakReplyPort}), mach.MoveReceive)

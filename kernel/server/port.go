@@ -180,7 +180,7 @@ func (c ports) MachPortMoveMember(_ *rpc.Message[port], task port, member, after
 	if s == nil {
 		return mach.KernInvalidTask
 	}
-	return s.MoveMember(member, after)
+	return s.MoveMember(c.by.IPC, member, after)
 }
 
 // MachPortInsertMember serves mach_port_insert_member.
@@ -189,7 +189,7 @@ func (c ports) MachPortInsertMember(_ *rpc.Message[port], task port, name, set m
 	if s == nil {
 		return mach.KernInvalidTask
 	}
-	return s.InsertMember(name, set)
+	return s.InsertMember(c.by.IPC, name, set)
 }
 
 // MachPortExtractMember serves mach_port_extract_member.
@@ -198,7 +198,7 @@ func (c ports) MachPortExtractMember(_ *rpc.Message[port], task port, name, set 
 	if s == nil {
 		return mach.KernInvalidTask
 	}
-	return s.ExtractMember(name, set)
+	return s.ExtractMember(c.by.IPC, name, set)
 }
 
 // MachPortRequestNotification serves mach_port_request_notification.

@@ -16,11 +16,12 @@ func (c ports) MachPortPeek(_ *rpc.Message[port], task port, name mach.Name, tra
 	if s == nil {
 		return 0, 0, 0, nil, mach.KernInvalidTask
 	}
-	elements := mach.Option(uint32(trailer)).TrailerElements()
-	m, kr := s.Peek(c.by.IPC, name, seqno, elements, int(room))
+	o := mach.Option(uint32(trailer))
+	m, kr := s.Peek(c.by.IPC, name, seqno, o, room)
 	if kr != 0 {
 		return 0, 0, 0, nil, kr
 	}
+	elements := o.TrailerElements()
 	b := make([]byte, mach.TrailerSize(elements))
 	t := mach.Trailer{Seqno: m.Seqno, Security: m.From.Security, Audit: m.From.Audit}
 	t.Encode(b, elements)

@@ -138,9 +138,9 @@ var optionalPortRules = []Rule{
 		ReportCrash: "RCV_INVALID_NAME", Title: "receive on a name that cannot receive", Class: Optional,
 		KillsFrom: Level1, Since: Version{10, 14},
 		Happened: "The process tried to receive on a name that is neither a receive right nor a port set.",
-		Trigger:  "mach_msg with MACH_RCV_MSG names a right that cannot receive and never could. A name that denotes nothing, or a " +
+		Trigger: "mach_msg with MACH_RCV_MSG names a right that cannot receive and never could. A name that denotes nothing, or a " +
 			"dead one, only returns the error.",
-		Return:   "MACH_RCV_INVALID_NAME (0x10004002)", Target: TargetPortName, Payload: PayloadUnused,
+		Return: "MACH_RCV_INVALID_NAME (0x10004002)", Target: TargetPortName, Payload: PayloadUnused,
 		History: []Era{
 			{From: Version{10, 14}, XNU: "xnu-4903.221.2", Flavor: 0x40000, Class: Optional, KillsFrom: LevelPlatform,
 				Target: TargetPortName, Payload: PayloadUnused, Note: "number 1 << 18"},

@@ -77,14 +77,17 @@ func (p *Port) configure(o *ConstructOptions) {
 	p.immovable = p.immovable || o.Flags&mach.ImmovableReceive != 0
 	p.enforceReply = o.Flags&mach.EnforceReplyPortSemantics != 0
 	p.service = o.Service
-	p.filtered = o.Flags&mach.FilterMsg != 0 || o.Service != nil ||
-		o.Flags&mach.ConstructTypeMask == mach.ConnectionPort && o.ServiceName != AnonymousService
+	p.filtered = o.Service != nil || o.Flags&mach.ConstructTypeMask == mach.ConnectionPort &&
+		o.ServiceName != AnonymousService && o.Flags&mach.ImmovableReceive == 0 // which is the way back to the client
 	if o.Flags&mach.QueueLimit != 0 {
 		p.queue.limit = int(o.QueueLimit)
 	}
 	p.context = o.Context
 	if o.Flags&mach.ContextAsGuard != 0 {
 		p.guarded, p.strict = true, o.Flags&mach.Strict != 0
+		if p.throttles() {
+			p.keepsGuard, p.homeGuard = true, o.Context
+		}
 	}
 }
 
@@ -98,11 +101,11 @@ func (s *Space) isService(n mach.Name) mach.KernReturn {
 	}
 	e, _ := s.lookup(n)
 	switch {
-	case e == nil:
+	case !e.live():
 		return mach.KernInvalidName
 	case e.rights&mach.TypeSend == 0:
 		return mach.KernInvalidRight
-	case e.port.service == nil:
+	case !e.port.throttles():
 		return mach.KernInvalidCapability
 	}
 	return 0

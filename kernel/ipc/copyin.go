@@ -211,11 +211,11 @@ func (s *Space) checkDead(e *entry, sending bool) bool {
 		delete(s.reverse, p)
 	}
 	e.rights, e.port = mach.TypeDeadName, nil
-	e.flags &^= entryImmovableSend | entryPinned
-	if e.request != nil {
-		e.request = nil
+	e.flags &^= entryPinned
+	if e.request != nil && e.request.told {
 		e.urefs = min(e.urefs+1, mach.MaxURefs)
 	}
+	e.request = nil
 	return false
 }
 

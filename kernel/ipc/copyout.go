@@ -79,6 +79,9 @@ func (s *Space) place(c *cleanup, e *entry, i uint32, p *Port, disp mach.Disposi
 		case MoveOnceOrAfterPD:
 			p.immovable = !p.afterPD
 		}
+		if p.afterPD && p.keepsGuard {
+			p.guarded, p.strict, p.context = true, true, p.homeGuard
+		}
 		p.afterPD = false
 		if immovable {
 			p.immovable = true
@@ -124,6 +127,7 @@ func (s *Space) copyoutHeader(c *cleanup, m *Message, o mach.Option) (h mach.Hea
 		case mach.KernInvalidCapability:
 			replyName = mach.DeadName
 			c.right(m.reply, m.replyDisp)
+			m.reply = nil
 		default:
 			s.mu.Unlock()
 			return h, mach.RcvHeaderError | mach.MsgIPCSpace
@@ -164,10 +168,13 @@ func (s *Space) copyoutDest(c *cleanup, m *Message, reply *Port) mach.Name {
 	if p.receiver == s {
 		name = p.receiverName
 	}
-	if m.destDisp == mach.MoveSendOnce {
-		p.sendOnces--
-	} else {
+	switch {
+	case m.destDisp != mach.MoveSendOnce:
 		p.dropSend(c)
+	case p.receiver == s:
+		p.sendOnces--
+	default: // the receive right has left the space since: its new holder is told
+		c.add(task{kind: taskSendOnceGone, port: p})
 	}
 	return name
 }

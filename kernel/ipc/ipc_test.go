@@ -183,6 +183,51 @@ func TestNotifications(t *testing.T) {
 	atZero(t, k, b, a)
 }
 
+// TestAnsweredRequest: a name does not count a death that nobody was told of, because the request had been answered.
+func TestAnsweredRequest(t *testing.T) {
+	k := New(Config{})
+	a, b := newTask(t, k, 1), newTask(t, k, 2)
+	port := b.port()
+	to, box := b.give(a, port, mach.CopySend), a.receiveRight()
+	_, kr := a.RequestNotification(a.t, to, mach.NotifySendPossible, 0, box, mach.MakeSendOnce)
+	a.ok(kr)
+	msg := message(mach.MakeBits(mach.CopySend, 0, 0), to, 0, 1, nil)
+	for range mach.QueueLimitBasic {
+		a.ok(a.sendBytes(msg, mach.SendNotify))
+	}
+	a.want(a.sendBytes(msg, mach.SendNotify), mach.SendTimedOut)
+	b.expect(port, 1)
+	a.expect(box, mach.NotifySendPossible)
+	b.ok(b.Destroy(b.t, port))
+	a.hasRefs(to, mach.RightDeadName, 2) // one came back with the message that was not sent
+	a.nothing(box)
+	atZero(t, k, a, b)
+}
+
+// TestOrderOfNotices: what a port tells when it dies comes before what its name tells when it goes.
+func TestOrderOfNotices(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	for what, end := range map[string]func(mach.Name) mach.KernReturn{
+		"mod_refs": func(n mach.Name) mach.KernReturn { return a.ModRefs(a.t, n, mach.RightReceive, -1) },
+		"destroy":  func(n mach.Name) mach.KernReturn { return a.Destroy(a.t, n) },
+		"destruct": func(n mach.Name) mach.KernReturn { return a.Destruct(a.t, n, 0, 0) },
+	} {
+		box, port := a.receiveRight(), a.receiveRight()
+		_, kr := a.RequestNotification(a.t, port, mach.NotifyNoSenders, 1, box, mach.MakeSendOnce)
+		a.ok(kr)
+		_, kr = a.RequestNotification(a.t, port, mach.NotifyDeadName, 0, box, mach.MakeSendOnce)
+		a.ok(kr)
+		a.ok(end(port))
+		first, _ := a.receive(box, 0)
+		second, _ := a.receive(box, 0)
+		if first.ID != mach.NotifySendOnce || second.ID != mach.NotifyPortDeleted {
+			t.Errorf("%s: received %d and %d", what, first.ID, second.ID)
+		}
+	}
+	atZero(t, k, a)
+}
+
 func TestSendPossible(t *testing.T) {
 	k := New(Config{})
 	a, b := newTask(t, k, 1), newTask(t, k, 2)

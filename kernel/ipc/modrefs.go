@@ -69,18 +69,18 @@ func (s *Space) deltaReceive(t *Thread, c *cleanup, e *entry, i uint32, delta in
 		p.mu.Unlock()
 		return mach.KernInvalidRight, false
 	}
-	s.loseReceive(c, e, i)
-	p.destroy(c)
+	s.loseReceive(c, e, i, 0)
 	return 0, false
 }
 
-// loseReceive takes the receive right out of an entry because its port is about to be destroyed. A send right beside it
-// stays, if the port travels home instead of dying, or else becomes a dead name. The port is locked.
-func (s *Space) loseReceive(c *cleanup, e *entry, i uint32) {
-	p := e.port
+// loseReceive takes the receive right out of an entry and destroys its port. A send right beside it stays, if the port
+// travels home instead of dying, or else becomes a dead name, which keeps the flags of keep. The port is locked, and
+// unlocked at the end.
+func (s *Space) loseReceive(c *cleanup, e *entry, i uint32, keep entryFlags) {
+	p, name, request := e.port, s.name(i), (*Port)(nil)
 	switch {
 	case e.rights&mach.TypeSend == 0:
-		c.deleted(p.cancelRequest(e), s.name(i))
+		request = p.cancelRequest(e)
 		s.release(i)
 	case p.portDestroyed != nil:
 		e.rights &^= mach.TypeReceive
@@ -93,8 +93,10 @@ func (s *Space) loseReceive(c *cleanup, e *entry, i uint32) {
 			e.urefs = min(e.urefs+1, mach.MaxURefs)
 		}
 		e.rights, e.port = mach.TypeDeadName, nil
-		e.flags = entryExReceive
+		e.flags = e.flags&keep | entryExReceive
 	}
+	p.destroy(c)
+	c.deleted(request, name)
 }
 
 func (s *Space) deltaSendOnce(c *cleanup, e *entry, i uint32, delta int32) (kr mach.KernReturn, blame bool) {
@@ -206,8 +208,7 @@ func (s *Space) Destruct(t *Thread, name mach.Name, delta int32, guard uint64) m
 				e.rights = mach.TypeReceive
 			}
 		}
-		s.loseReceive(c, e, i)
-		p.destroy(c)
+		s.loseReceive(c, e, i, entryImmovableSend)
 		return 0
 	})
 }

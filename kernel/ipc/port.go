@@ -34,6 +34,8 @@ type Port struct {
 	guarded      bool
 	strict       bool
 	throttled    bool // the service, says launchd
+	keepsGuard   bool // of the service; back home, the port is guarded again with homeGuard
+	homeGuard    uint64
 	context      uint64
 
 	makeSends uint32 // send rights made since it arrived
@@ -153,7 +155,7 @@ func (p *Port) destroy(c *cleanup) {
 	for r := p.requests; r != nil; r = r.next {
 		if r.notify != nil {
 			c.add(task{kind: taskNotify, port: r.notify, id: mach.NotifyDeadName, value: uint32(r.name)})
-			r.notify = nil
+			r.notify, r.told = nil, true
 		}
 	}
 	p.mu.Unlock()
@@ -199,6 +201,7 @@ func (p *Port) dropSend(c *cleanup) {
 type request struct {
 	name         mach.Name
 	notify       *Port // send-once right; nil once it was used
+	told         bool  // of the port's death; the name counts that
 	sendPossible bool
 	armed        bool // send-possible: a send has failed since
 	port         *Port

@@ -86,7 +86,7 @@ func (s *Space) request(t *Thread, c *cleanup, name mach.Name, id int32, sync ui
 		return old, kr
 	case mach.NotifySendPossible, mach.NotifyDeadName:
 		kr = s.locked(func(c *cleanup) (kr mach.KernReturn) {
-			old, kr = s.requestName(c, name, id == mach.NotifySendPossible, sync != 0, to.Port)
+			old, kr = s.requestName(t, c, name, id, sync != 0, to.Port)
 			return kr
 		})
 		return old, kr
@@ -97,8 +97,9 @@ func (s *Space) request(t *Thread, c *cleanup, name mach.Name, id int32, sync ui
 // requestName arms a dead-name or send-possible notification.
 //
 // Source: XNU osfmk/ipc/ipc_right.c, ipc_right_request_alloc.
-func (s *Space) requestName(c *cleanup, name mach.Name, possible, armed bool, to *Port) (old *Port,
+func (s *Space) requestName(t *Thread, c *cleanup, name mach.Name, id int32, armed bool, to *Port) (old *Port,
 	kr mach.KernReturn) {
+	possible := id == mach.NotifySendPossible
 	e, _ := s.lookup(name)
 	if e == nil {
 		return nil, mach.KernInvalidName
@@ -110,13 +111,13 @@ func (s *Space) requestName(c *cleanup, name mach.Name, possible, armed bool, to
 		e.rights&mach.TypeReceive == 0 && s.checkDead(e, false)) {
 		p := e.port
 		defer p.mu.Unlock()
-		switch {
-		case to == nil:
-			return p.cancelRequest(e), 0
-		case !p.policy.DeadName:
+		if e.rights&mach.TypeSendOnce != 0 && !p.policy.DeadName {
+			t.violate(GuardInvalidNotification, mach.Name(p.typ), uint64(id))
 			return nil, mach.KernDenied
 		}
-		old = p.cancelRequest(e)
+		if old = p.cancelRequest(e); to == nil {
+			return old, 0
+		}
 		if possible && armed && (e.rights&mach.TypeSendOnce != 0 || p.kernelOwned || !p.full()) {
 			c.add(task{kind: taskNotify, port: to, id: mach.NotifySendPossible, value: uint32(name)})
 			return old, 0

@@ -242,12 +242,14 @@ func (s *Space) Destroy(t *Thread, name mach.Name) mach.KernReturn {
 			e.set.destroy()
 			s.release(i)
 			return 0
-		case e.rights == mach.TypeSend && e.flags&entryPinned != 0:
-			s.kernel.restrict.Pinned(t, s, name, PinnedDestroy)
-			return mach.KernInvalidCapability
 		}
 		p.mu.Lock()
 		rights := e.rights
+		if e.flags&entryPinned != 0 && p.Active() {
+			p.mu.Unlock()
+			s.kernel.restrict.Pinned(t, s, name, PinnedDestroy)
+			return mach.KernInvalidCapability
+		}
 		if rights == mach.TypeSend {
 			delete(s.reverse, p)
 		}
@@ -261,10 +263,11 @@ func (s *Space) Destroy(t *Thread, name mach.Name) mach.KernReturn {
 			p.mu.Unlock()
 			return mach.KernInvalidRight
 		}
-		c.deleted(p.cancelRequest(e), name)
+		request := p.cancelRequest(e)
 		s.release(i)
+		var last cleanup
 		if rights&mach.TypeSend != 0 {
-			p.dropSend(c)
+			p.dropSend(&last)
 		}
 		switch {
 		case rights&mach.TypeReceive != 0:
@@ -275,6 +278,8 @@ func (s *Space) Destroy(t *Thread, name mach.Name) mach.KernReturn {
 		default:
 			p.mu.Unlock()
 		}
+		c.tasks = append(c.tasks, last.tasks...)
+		c.deleted(request, name)
 		return 0
 	})
 }

@@ -82,8 +82,8 @@ func (s *Space) insert(c *cleanup, name mach.Name, p *Port, d mach.Disposition) 
 //
 // Source: XNU osfmk/ipc/ipc_object.c, ipc_object_insert_send_right.
 func (s *Space) insertOwn(name mach.Name, disp mach.Disposition) mach.KernReturn {
-	return s.locked(func(c *cleanup) mach.KernReturn {
-		e, i := s.lookup(name)
+	return s.locked(func(*cleanup) mach.KernReturn {
+		e, _ := s.lookup(name)
 		switch {
 		case e == nil:
 			return mach.KernInvalidName
@@ -107,9 +107,12 @@ func (s *Space) insertOwn(name mach.Name, disp mach.Disposition) mach.KernReturn
 		}
 		if disp == mach.MakeSend {
 			p.makeSends++
+			if e.rights&mach.TypeSend == 0 { // and it is not marked immovable on this way, whatever the port is
+				p.sends++
+				e.rights |= mach.TypeSend
+			}
 		}
-		p.sends++
-		s.place(c, e, i, p, mach.MoveSend, false)
+		e.urefs = min(e.urefs+1, mach.MaxURefs)
 		return 0
 	})
 }

@@ -52,7 +52,7 @@ func TestFilter(t *testing.T) {
 		{"bootstrap port", bootstrap, 0x03000063, 0, mach.SendMsgFiltered, true},
 		{"bootstrap port, MIG", bootstrap, 404, 0, mach.SendMsgFiltered, true},
 		{"plain port", ipc.ConstructOptions{}, 1, 0, 0, false},
-		{"port that asks for it", ipc.ConstructOptions{Flags: mach.FilterMsg}, 1, 0, mach.SendMsgFiltered, true},
+		{"plain port that asks for it", ipc.ConstructOptions{Flags: mach.FilterMsg}, 1, 0, 0, false},
 		{"anonymous connection", ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: ipc.AnonymousService}, 1,
 			0, 0, false},
 	} {

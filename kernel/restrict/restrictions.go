@@ -25,8 +25,8 @@ func (s *System) sip() bool { return s.NotMac || !s.SIPOff }
 // Restrictions are Apple's. They implement ipc.Restrictions.
 type Restrictions struct {
 	System
-	// Filter is the sandbox's: it says whether a filtered task may send a message with an id to a service or connection
-	// port, or one made with MPO_FILTER_MSG. Of messages to the bootstrap port it sees the id without the top byte, and
+	// Filter is the sandbox's: it says whether a filtered task may send a message with an id to a service port, or to the
+	// port of a connection on which clients send (which is not immovable from the start). Of messages to the bootstrap port it sees the id without the top byte, and
 	// none whose top byte is 0: those are refused. It may block. Nil: no message is filtered.
 	Filter func(by *Task, to *ipc.Port, id int32) bool
 }

@@ -55,6 +55,86 @@ func TestServicePortsComeHome(t *testing.T) {
 	w.end()
 }
 
+// TestServicePortsKeepTheirGuard: the guard of a service port is off while the service has it, and on again at home.
+//
+// Source: XNU osfmk/ipc/mach_port.c, mach_port_construct; osfmk/ipc/ipc_right.c, ipc_right_copyout_recv_and_unlock_space.
+func TestServicePortsKeepTheirGuard(t *testing.T) {
+	for _, f := range []mach.ConstructFlags{0, mach.EnforceReplyPortSemantics} {
+		w := newWorld(t, restrict.ForLevel(rules.Level2))
+		l := w.launchd
+		service := l.construct(ipc.ConstructOptions{Flags: mach.ServicePort | mach.ContextAsGuard | mach.Strict | f,
+			Context: 0xfeed, Service: &ipc.ServiceInfo{Name: "com.example.service"}})
+		home := l.construct(ipc.ConstructOptions{Flags: mach.ImmovableReceive})
+		_, kr := l.RequestNotification(l.t, service, mach.NotifyPortDestroyed, 0, home, mach.MakeSendOnce)
+		w.ok(kr)
+		there := l.hand(w.offender, service)
+		if st, kr := w.offender.ReceiveStatus(there); kr != 0 || st.Flags != 0 && f == 0 {
+			t.Errorf("with the service: flags %#x, %v", st.Flags, kr)
+		}
+		w.ok(w.offender.ModRefs(w.offender.t, there, mach.RightReceive, -1))
+		w.ok(l.receive(home, 0))
+		if st, kr := l.ReceiveStatus(service); kr != 0 || st.Flags != mach.StatusGuarded|mach.StatusStrictGuard {
+			t.Errorf("at home: flags %#x, %v", st.Flags, kr)
+		}
+		l.guards(l.Unguard(l.t, service, 0xbeef), mach.KernInvalidArgument, ipc.GuardIncorrectGuard, 0xfeed)
+		w.end()
+	}
+}
+
+// TestConnectionsOfServices: a connection is derived from a service, which the bootstrap port is not.
+func TestConnectionsOfServices(t *testing.T) {
+	w := newWorld(t, restrict.Default)
+	connect := func(n mach.Name) mach.KernReturn {
+		_, kr := w.launchd.Construct(w.launchd.t, &ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: n})
+		return kr
+	}
+	l := w.launchd
+	dead, kr := l.Allocate(l.t, mach.RightDeadName)
+	w.ok(kr)
+	l.guards(connect(l.service(0, 0)), 0, 0, 0)
+	l.guards(connect(l.service(ipc.DomainPort, 0)), mach.KernInvalidCapability, 0, 0)
+	l.guards(connect(dead), mach.KernInvalidName, 0, 0)
+	w.end()
+}
+
+// TestNotificationPortRequests: a send-once right to a notification port cannot be watched, a send right can.
+//
+// Source: XNU osfmk/ipc/ipc_right.c, ipc_right_request_alloc of the newest public tree.
+func TestNotificationPortRequests(t *testing.T) {
+	w := newWorld(t, restrict.Default)
+	n := w.peer.construct(ipc.ConstructOptions{Flags: mach.NotificationPort})
+	o := w.offender
+	to := o.plain()
+	for _, c := range []struct {
+		d  mach.Disposition
+		kr mach.KernReturn
+		g  ipc.Guard
+	}{{mach.MakeSend, 0, 0}, {mach.MakeSendOnce, mach.KernDenied, ipc.GuardInvalidNotification}} {
+		slot := w.peer.give(o, n, c.d)
+		for _, id := range []int32{mach.NotifyDeadName, mach.NotifySendPossible} {
+			_, kr := o.RequestNotification(o.t, slot, id, 0, to, mach.MakeSendOnce)
+			o.guards(kr, c.kr, c.g, uint64(id))
+		}
+	}
+	w.end()
+}
+
+// TestOwnSendRights: a send right that a task makes beside its receive right is not marked immovable on the short way,
+// whatever the port is.
+//
+// Source: XNU osfmk/ipc/ipc_object.c, ipc_object_insert_send_right.
+func TestOwnSendRights(t *testing.T) {
+	w := newWorld(t, restrict.Default)
+	o := w.offender
+	n, kr := o.Construct(o.t, &ipc.ConstructOptions{Flags: mach.NotificationPort})
+	w.ok(kr)
+	w.ok(o.InsertRight(o.t, n, n, mach.MakeSend))
+	o.guards(w.moved(n, mach.CopySend), 0, 0, 0)
+	o.guards(w.moved(o.construct(ipc.ConstructOptions{Flags: mach.NotificationPort}), mach.CopySend),
+		mach.SendInvalidRight, ipc.GuardImmovable, 0x0000000700000013)
+	w.end()
+}
+
 // TestWeakServicePortRequests checks who may ask for a weak service port back.
 func TestWeakServicePortRequests(t *testing.T) {
 	w := newWorld(t, restrict.ForLevel(rules.Level2))

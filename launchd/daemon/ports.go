@@ -144,12 +144,12 @@ func (s *ports) Arm(name mach.Name) error {
 
 // Watch implements launchd.Ports.
 func (s *ports) Watch(name mach.Name) {
-	s.call(func(*ipc.Thread) mach.KernReturn { return s.task.Space.InsertMember(name, s.set) })
+	s.call(func(t *ipc.Thread) mach.KernReturn { return s.task.Space.InsertMember(t, name, s.set) })
 }
 
 // Unwatch implements launchd.Ports.
 func (s *ports) Unwatch(name mach.Name) {
-	s.call(func(*ipc.Thread) mach.KernReturn { return s.task.Space.ExtractMember(name, s.set) })
+	s.call(func(t *ipc.Thread) mach.KernReturn { return s.task.Space.ExtractMember(t, name, s.set) })
 }
 
 // Drain implements launchd.Ports.

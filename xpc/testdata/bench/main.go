@@ -271,7 +271,7 @@ const slowest = "godbus"
 func startAll(dir string, wanted func(string) bool) (systems []system, stop func(), err error) {
 	var cmds []*exec.Cmd
 	stop = func() {
-		for _, c := range cmds {
+		for _, c := range slices.Backward(cmds) { // a bus ends after those that are on it
 			c.Process.Signal(os.Interrupt)
 			time.AfterFunc(3*time.Second, func() { c.Process.Kill() })
 			c.Wait()

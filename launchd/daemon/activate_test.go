@@ -107,11 +107,13 @@ func TestActivateSocket(t *testing.T) {
 	if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, program := range map[string]string{"libxpc": dir + "/activate", "libmach": dir + "/activate-mach", "Go": os.Args[0]} {
+	programs := map[string]string{"libxpc": dir + "/activate", "libmach": dir + "/activate-mach", "Go": os.Args[0]}
+	for name, program := range programs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			job := func(label, names, keys string) {
-				w.load(launchd.SystemDomain, label, `<key>Label</key><string>`+label+`</string><key>Program</key><string>`+program+`</string>
+				w.load(launchd.SystemDomain, label, `<key>Label</key><string>`+label+`</string>
+					<key>Program</key><string>`+program+`</string>
 					<key>ProgramArguments</key><array><string>activate</string>`+names+`</array>
 					<key>ThrottleInterval</key><integer>0</integer>
 					<key>EnvironmentVariables</key><dict><key>`+roleVariable+`</key><string>activate</string></dict>
@@ -122,7 +124,8 @@ func TestActivateSocket(t *testing.T) {
 				return `<dict><key>SockPathName</key><string>` + w.dir + "/" + path + `</string></dict>`
 			}
 			job("two", `<string>b</string><string>c</string><string>none</string>`, `<key>Sockets</key><dict>
-				<key>a</key>`+socket("a")+`<key>b</key><array>`+socket("b0")+socket("b1")+`</array><key>c</key>`+socket("c")+`</dict>`)
+				<key>a</key>`+socket("a")+`<key>b</key><array>`+socket("b0")+socket("b1")+`</array>
+				<key>c</key>`+socket("c")+`</dict>`)
 			for range 2 { // what one program does to its sockets is not seen by the next
 				for _, path := range []string{"b0", "b1"} {
 					c, err := net.Dial("unix", w.dir+"/"+path)

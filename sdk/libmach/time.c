@@ -46,7 +46,33 @@ mach_continuous_approximate_time(void)
 	return mach_continuous_time();
 }
 
-/* Looked at between two looks at the clock that the others are told by, until those lie so near that all is one moment. */
+/*
+ * How long the machine has slept, which is what the continuous time has more than the absolute. Two clocks are never read
+ * at one moment, but the difference changes only when the machine sleeps: what was found once stays until the clocks say
+ * more than that it was read too early.
+ */
+static int64_t
+asleep(void)
+{
+	static int64_t known; /* at first: it has never slept */
+	int64_t least = __atomic_load_n(&known, __ATOMIC_RELAXED), nearest = INT64_MAX;
+
+	for (int tries = 0; tries < 8; tries++) {
+		int64_t before = (int64_t)mach_absolute_time(), boot = (int64_t)mach_continuous_time();
+		int64_t after = (int64_t)mach_absolute_time();
+
+		if (tries == 0 && least <= boot - before && boot - after - least < (int64_t)NSEC_PER_MSEC)
+			return least;
+		if (after - before < nearest) {
+			nearest = after - before;
+			least = boot - after;
+		}
+	}
+	__atomic_store_n(&known, least, __ATOMIC_RELAXED);
+	return least;
+}
+
+/* The calendar is read between two looks at the other clock, until those lie so near that all is one moment. */
 kern_return_t
 mach_get_times(uint64_t *absolute, uint64_t *continuous, struct timespec *calendar)
 {
@@ -54,18 +80,18 @@ mach_get_times(uint64_t *absolute, uint64_t *continuous, struct timespec *calend
 
 	for (int tries = 0; tries < 8; tries++) {
 		struct timespec now;
-		uint64_t before = mach_absolute_time(), boot, after;
+		int64_t slept = asleep();
+		uint64_t before = mach_absolute_time(), after;
 
 		clock_gettime(CLOCK_REALTIME, &now);
-		boot = mach_continuous_time();
 		after = mach_absolute_time();
-		if (after - before >= nearest)
+		if (after - before >= nearest || (asleep() != slept && tries < 7))
 			continue;
 		nearest = after - before;
 		if (absolute != NULL)
 			*absolute = before;
 		if (continuous != NULL)
-			*continuous = boot;
+			*continuous = before + (uint64_t)slept;
 		if (calendar != NULL)
 			*calendar = now;
 		if (nearest < NSEC_PER_USEC)

@@ -14,15 +14,17 @@
 static void
 clocks(void)
 {
-	uint64_t absolute, continuous, last = 0;
+	uint64_t absolute, continuous, slept = 0, last = 0;
 	struct timespec now, real;
 	mach_timebase_info_data_t base = { 0, 0 };
 
 	OK(mach_timebase_info_trap(&base));
 	TRUE_(base.numer == 1 && base.denom == 1);
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		OK(mach_get_times(&absolute, &continuous, &now));
 		TRUE_(absolute > last && absolute <= mach_absolute_time() && continuous <= mach_continuous_time());
+		TRUE_(i == 0 || continuous - absolute == slept); /* while the machine does not sleep */
+		slept = continuous - absolute;
 		last = absolute;
 	}
 	TRUE_(clock_gettime(CLOCK_REALTIME, &real) == 0 && real.tv_sec - now.tv_sec <= 1);

@@ -42,6 +42,17 @@ func TestBlame(t *testing.T) {
 	seqno := func(n mach.Name) func() mach.KernReturn {
 		return func() mach.KernReturn { return a.SetSeqno(n, 0) }
 	}
+	reply := func(n, voucher mach.Name) func() mach.KernReturn {
+		return func() mach.KernReturn {
+			v := mach.Disposition(0)
+			if voucher != 0 {
+				v = mach.CopySend
+			}
+			b := message(mach.MakeBits(mach.MakeSend, mach.CopySend, v), port, n, 1, nil)
+			le.PutUint32(b[16:], uint32(voucher))
+			return a.sendBytes(b, 0)
+		}
+	}
 	bits := func(n mach.Name) uint32 {
 		e, _ := a.lookup(n)
 		return e.bits()
@@ -71,6 +82,12 @@ func TestBlame(t *testing.T) {
 			_, kr := a.Peek(a.t, port, 0, mach.TrailerAudit<<24|0x12, 51)
 			return kr
 		}, mach.KernInvalidValue, []Violation{{GuardInvalidValue, uint32(port), 0x0100001200000033}}},
+		{"reply to no name", reply(none, 0), mach.SendInvalidReply,
+			[]Violation{{GuardSendInvalidReply, uint32(none), Payload(0, 0, 19)}}},
+		{"reply to a dead name", reply(dead, 0), mach.SendInvalidReply,
+			[]Violation{{GuardSendInvalidReply, uint32(dead), Payload(0, bits(dead), 19)}}},
+		{"reply to the voucher", reply(send, send), mach.SendInvalidReply,
+			[]Violation{{GuardSendInvalidReply, uint32(send), Payload(0, 0xffffff, 19)}}},
 	} {
 		b.all = nil
 		if kr := c.call(); kr != c.kr {

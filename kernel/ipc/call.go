@@ -104,7 +104,7 @@ func (p *Port) ReleaseSend() { p.Release(mach.MoveSend) }
 func (s *Space) InsertSend(p *Port, pinned bool) (mach.Name, mach.KernReturn) {
 	var c cleanup
 	defer c.run(s.kernel)
-	name, kr := s.copyout(&c, p, mach.MoveSend, false)
+	name, kr := s.copyout(&c, p, mach.MoveSend, arrives)
 	if kr == 0 && pinned {
 		s.mu.Lock()
 		if e, _ := s.lookup(name); e != nil {

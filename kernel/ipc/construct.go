@@ -65,7 +65,7 @@ func (s *Space) Construct(t *Thread, o *ConstructOptions) (name mach.Name, kr ma
 		p.configure(o)
 		if o.Flags&mach.InsertSendRight != 0 {
 			p.makeSends, p.sends = 1, 1
-			s.place(c, e, i, p, mach.MoveSend, false)
+			s.place(c, e, i, p, mach.MoveSend, arrives)
 		}
 		return 0
 	})
@@ -134,7 +134,7 @@ func (t *Thread) SpecialReplyPort() (name mach.Name) {
 		p := s.kernel.newPort(mach.PortTypeSpecialReply, s.account)
 		p.makeSends, p.sends = 1, 1
 		s.own(e, i, p)
-		s.place(c, e, i, p, mach.MoveSend, false)
+		s.place(c, e, i, p, mach.MoveSend, arrives)
 		name = s.name(i)
 		return 0
 	})

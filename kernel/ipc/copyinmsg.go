@@ -14,6 +14,8 @@ func (t *Thread) copyinHeader(c *cleanup, m *Message, h *mach.Header, o mach.Opt
 	var replyBits uint32
 	if kr = validateHeader(h); kr == 0 {
 		kr = t.copyinHeaderRights(c, m, h, &replyBits)
+	} else if kr == mach.SendInvalidReply {
+		replyBits = ^uint32(0) // the voucher is the reply port
 	}
 	switch kr {
 	case 0:
@@ -32,6 +34,8 @@ func (t *Thread) copyinHeader(c *cleanup, m *Message, h *mach.Header, o mach.Opt
 	}
 	if m.voucherWas = h.Bits.Voucher(); m.voucherWas != 0 {
 		m.voucherDisp = mach.MoveSend
+	} else {
+		m.reserved = h.Voucher
 	}
 	if o&mach.SendNotify != 0 && m.destDisp != mach.MoveSendOnce {
 		always = t.armSendPossible(m.dest, h.Remote)
@@ -123,10 +127,12 @@ func (t *Thread) copyinHeaderRights(c *cleanup, m *Message, h *mach.Header, repl
 	reply := h.Bits.Local()
 	if h.Local.Valid() {
 		e, _ := s.lookup(h.Local)
+		if e != nil {
+			*replyBits = e.bits()
+		}
 		if e == nil || e.rights&portRights == 0 {
 			return mach.SendInvalidReply
 		}
-		*replyBits = e.bits()
 		if !t.checkReply(s, h.Local, e, reply) {
 			return mach.SendInvalidReply
 		}
@@ -301,6 +307,9 @@ func (t *Thread) copyinPort(c *cleanup, m *Message, item *Item, d *mach.Descript
 		return mach.SendInvalidRight
 	}
 	item.Disposition = transitDisposition(d.Disposition)
+	if gd != nil && item.Port.valid() {
+		item.Flags |= mach.GuardedUnguardedOnSend // which it is now; who takes it guarded does not see this
+	}
 	return 0
 }
 

@@ -2,11 +2,20 @@ package ipc
 
 import "portcullis.dev/mach"
 
+// arrival says how a receive right gets into a space; other rights just arrive.
+type arrival uint8
+
+const (
+	arrives          arrival = iota // and is from then on as movable as the port's type says
+	arrivesImmovable                // because the descriptor asked for it
+	comesBack                       // in a message that was not sent: it may be sent again
+)
+
 // copyout puts a right that is in transit into a space and returns its name. disp is a MOVE form. If the right cannot
 // be placed it is destroyed. The space is not locked.
 //
 // Source: XNU osfmk/ipc/ipc_object.c, ipc_object_copyout; osfmk/ipc/ipc_right.c, ipc_right_copyout.
-func (s *Space) copyout(c *cleanup, p *Port, disp mach.Disposition, immovable bool) (mach.Name, mach.KernReturn) {
+func (s *Space) copyout(c *cleanup, p *Port, disp mach.Disposition, how arrival) (mach.Name, mach.KernReturn) {
 	if o, ok := p.object.(Substituter); ok && disp == mach.MoveSend {
 		if q := o.Substitute(p, s); q != nil {
 			c.right(p, disp)
@@ -14,7 +23,7 @@ func (s *Space) copyout(c *cleanup, p *Port, disp mach.Disposition, immovable bo
 		}
 	}
 	s.mu.Lock()
-	name, kr := s.copyoutLocked(c, p, disp, immovable)
+	name, kr := s.copyoutLocked(c, p, disp, how)
 	s.mu.Unlock()
 	if kr != 0 {
 		c.right(p, disp)
@@ -22,7 +31,7 @@ func (s *Space) copyout(c *cleanup, p *Port, disp mach.Disposition, immovable bo
 	return name, kr
 }
 
-func (s *Space) copyoutLocked(c *cleanup, p *Port, disp mach.Disposition, immovable bool) (mach.Name, mach.KernReturn) {
+func (s *Space) copyoutLocked(c *cleanup, p *Port, disp mach.Disposition, how arrival) (mach.Name, mach.KernReturn) {
 	if !s.active {
 		return 0, mach.KernInvalidTask
 	}
@@ -43,12 +52,12 @@ func (s *Space) copyoutLocked(c *cleanup, p *Port, disp mach.Disposition, immova
 			return 0, mach.KernResourceShortage
 		}
 	}
-	s.place(c, e, i, p, disp, immovable)
+	s.place(c, e, i, p, disp, how)
 	return s.name(i), 0
 }
 
 // place puts a right into an entry that is free or knows the port. Space and port are locked.
-func (s *Space) place(c *cleanup, e *entry, i uint32, p *Port, disp mach.Disposition, immovable bool) {
+func (s *Space) place(c *cleanup, e *entry, i uint32, p *Port, disp mach.Disposition, how arrival) {
 	if e.rights == 0 {
 		e.port = p
 		if disp != mach.MoveReceive && s.kernel.restrict.ImmovableSend(s, p) {
@@ -83,8 +92,8 @@ func (s *Space) place(c *cleanup, e *entry, i uint32, p *Port, disp mach.Disposi
 			p.guarded, p.strict, p.context = true, true, p.homeGuard
 		}
 		p.afterPD = false
-		if immovable {
-			p.immovable = true
+		if how != arrives {
+			p.immovable = how == arrivesImmovable
 		}
 		delete(s.reverse, p)
 		e.rights |= mach.TypeReceive
@@ -94,11 +103,11 @@ func (s *Space) place(c *cleanup, e *entry, i uint32, p *Port, disp mach.Disposi
 // copyoutPort puts a right of a message body into a space; what cannot be placed is named null or dead.
 //
 // Source: XNU osfmk/ipc/ipc_kmsg.c, ipc_kmsg_copyout_port.
-func (s *Space) copyoutPort(c *cleanup, p *Port, d mach.Disposition, immovable bool) (mach.Name, mach.KernReturn) {
+func (s *Space) copyoutPort(c *cleanup, p *Port, d mach.Disposition, how arrival) (mach.Name, mach.KernReturn) {
 	if !p.valid() {
 		return nameOf(p), 0
 	}
-	name, kr := s.copyout(c, p, d, immovable)
+	name, kr := s.copyout(c, p, d, how)
 	switch kr {
 	case 0:
 		return name, 0
@@ -120,9 +129,9 @@ func (s *Space) copyoutHeader(c *cleanup, m *Message, o mach.Option) (h mach.Hea
 		s.mu.Unlock()
 		return h, mach.RcvHeaderError | mach.MsgIPCSpace
 	}
-	replyName, voucherName := nameOf(m.reply), mach.NullName
+	replyName, voucherName := nameOf(m.reply), m.reserved
 	if m.reply.valid() {
-		switch replyName, kr = s.copyoutLocked(c, m.reply, m.replyDisp, false); kr {
+		switch replyName, kr = s.copyoutLocked(c, m.reply, m.replyDisp, arrives); kr {
 		case 0:
 		case mach.KernInvalidCapability:
 			replyName = mach.DeadName
@@ -140,7 +149,7 @@ func (s *Space) copyoutHeader(c *cleanup, m *Message, o mach.Option) (h mach.Hea
 			m.voucherDisp = 0
 			c.right(m.voucher, mach.MoveSend)
 		} else if m.voucher.valid() {
-			if voucherName, kr = s.copyoutLocked(c, m.voucher, mach.MoveSend, false); kr != 0 {
+			if voucherName, kr = s.copyoutLocked(c, m.voucher, mach.MoveSend, arrives); kr != 0 {
 				voucherName = mach.NullName
 				c.right(m.voucher, mach.MoveSend)
 			}

@@ -183,6 +183,94 @@ func TestNotifications(t *testing.T) {
 	atZero(t, k, b, a)
 }
 
+// TestTooLarge: a message that is thrown away because it does not fit leaves its header. The right that it was sent with is
+// used up, without a word to the port.
+func TestTooLarge(t *testing.T) {
+	k := New(Config{})
+	a, b := newTask(t, k, 1), newTask(t, k, 2)
+	port := a.port()
+	once := a.give(b, port, mach.MakeSendOnce)
+	msg := message(mach.MakeBits(mach.MoveSendOnce, mach.MakeSendOnce, 0), once, b.port(), 77, make([]byte, 100))
+	le.PutUint32(msg[16:], 0x4711)
+	b.ok(b.sendBytes(msg, 0))
+	buf := make([]byte, 60)
+	a.want(a.t.Msg2(&Args{Options: mach.RcvMsg | mach.TrailerAudit<<24, Receive: port, Buffer: buf}), mach.RcvTooLarge)
+	var h mach.Header
+	h.Decode(buf)
+	want := mach.Header{Bits: mach.MakeBits(mach.MoveSendOnce, mach.MoveSendOnce, 0), Size: 24, Local: port,
+		Voucher: 0x4711, ID: 77}
+	if h != want {
+		t.Errorf("header %+v, want %+v", h, want)
+	}
+	if n, group := le.Uint32(buf[28:]), le.Uint32(buf[40:]); n != 52 || group != 1 {
+		t.Errorf("trailer of %d bytes, of group %d", n, group)
+	}
+	a.nothing(port)
+	atZero(t, k, a, b)
+}
+
+// TestReservedField: what stands where the voucher would travels if there is none.
+func TestReservedField(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	port := a.port()
+	msg := message(mach.MakeBits(mach.CopySend, 0, 0), port, 0, 1, nil)
+	le.PutUint32(msg[16:], 0x4711)
+	a.ok(a.sendBytes(msg, 0))
+	if r := a.expect(port, 1); r.Voucher != 0x4711 {
+		t.Errorf("the field is %v", r.Voucher)
+	}
+	atZero(t, k, a)
+}
+
+// TestDeallocateFlag: whether a receiver is told that memory leaves the sender depends on how it was sent, not on whether
+// it left.
+//
+// Source: XNU osfmk/ipc/ipc_kmsg.c, ipc_kmsg_deflate_memory_descriptor.
+func TestDeallocateFlag(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	port := a.port()
+	for _, o := range []mach.CopyOption{mach.CopyPhysical, mach.CopyVirtual} {
+		for _, free := range []bool{false, true} {
+			a.ok(a.send(port, mach.CopySend, 1, mach.Descriptor{Type: mach.DescriptorOOL, Address: a.mem.put([]byte("memory")),
+				Size: 6, Copy: o, Deallocate: free}))
+			if d := a.expect(port, 1).descs[0]; d.Copy != o || d.Deallocate != (o == mach.CopyVirtual) {
+				t.Errorf("sent %v with deallocate %v, received %+v", o, free, d)
+			}
+		}
+	}
+	atZero(t, k, a)
+}
+
+// TestUnwantedGuard: who does not take guarded descriptors sees that the port was unguarded when it was sent.
+func TestUnwantedGuard(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	port, moved := a.port(), a.receiveRight()
+	a.ok(a.Guard(a.t, moved, 0x55, 0))
+	a.ok(a.send(port, mach.CopySend, 1, mach.Descriptor{Type: mach.DescriptorGuardedPort, Name: moved, Address: 0x55,
+		Disposition: mach.MoveReceive, Flags: mach.GuardedImmovableReceive}))
+	if d := a.expect(port, 1).descs[0]; d.Name != 0 || d.Address != 0 || d.Flags != mach.GuardedFlagsMask {
+		t.Errorf("received %+v", d)
+	}
+	atZero(t, k, a)
+}
+
+// TestOrderOfChecks: which error wins if a message has several.
+func TestOrderOfChecks(t *testing.T) {
+	k := New(Config{})
+	a := newTask(t, k, 1)
+	send := func(b, aux []byte) mach.KernReturn {
+		return a.t.Msg2(&Args{Options: mach.SendMsg | mach.SendMQCall | mach.MsgVector, Send: b, SendAux: aux})
+	}
+	complex := message(mach.MakeBits(mach.CopySend, 0, 0)|mach.BitsComplex, 0, 0, 1, nil)
+	a.want(send(make([]byte, 20), make([]byte, 4)), mach.SendMsgTooSmall)
+	a.want(send(complex, make([]byte, 4)), mach.SendAuxTooSmall)
+	a.want(send(complex, nil), mach.SendMsgTooSmall)
+	atZero(t, k, a)
+}
+
 // TestAnsweredRequest: a name does not count a death that nobody was told of, because the request had been answered.
 func TestAnsweredRequest(t *testing.T) {
 	k := New(Config{})

@@ -21,6 +21,7 @@ type Message struct {
 	destDisp, replyDisp  mach.Disposition // MOVE forms
 	voucherDisp          mach.Disposition
 	voucherWas           mach.Disposition // before copyin
+	reserved             mach.Name        // the voucher field of a header that has no disposition for it
 	complex, circular    bool
 	desc                 []Item
 	body                 []byte // inline data after header and descriptors

@@ -41,15 +41,15 @@ func (t *Thread) received(a *Args, o mach.Option) mach.KernReturn {
 	}
 	if w.large != 0 {
 		if m == nil {
-			writeLarge(a.Buffer, o, w.large, w.source)
+			w.writeLarge(a, o)
 			return mach.RcvTooLarge
 		}
-		return t.receiveError(c, m, a.Buffer, mach.RcvTooLarge)
+		return t.receiveError(c, m, a, o, 0, mach.RcvTooLarge)
 	}
 	tr := mach.Trailer{Seqno: w.seqno, Security: m.sender.Security, Audit: m.sender.Audit, Context: m.dest.contextNow()}
 	h, kr := t.space.copyoutHeader(c, m, o)
 	if kr != 0 {
-		return t.receiveError(c, m, a.Buffer, kr)
+		return t.receiveError(c, m, a, o, tr.Context, kr)
 	}
 	b := a.Buffer
 	h.Encode(b)
@@ -65,35 +65,57 @@ func (t *Thread) received(a *Args, o mach.Option) mach.KernReturn {
 	}
 	n += copy(b[n:], m.body)
 	tr.Encode(b[n:], o.TrailerElements())
-	if o&mach.MsgVector != 0 {
-		copy(a.BufferAux, m.aux)
+	if o&mach.MsgVector != 0 && copy(a.BufferAux, m.aux) == 0 && len(a.BufferAux) >= auxHeaderSize {
+		clear(a.BufferAux[:auxHeaderSize]) // that there is none
 	}
 	a.Received = m.number
 	t.space.kernel.free(m)
 	return kr
 }
 
-// writeLarge tells a receiver what did not fit: its size, and whose message it was if asked.
-func writeLarge(b []byte, o mach.Option, size uint32, source mach.Name) {
-	if len(b) >= mach.HeaderSize {
-		binary.LittleEndian.PutUint32(b[4:], size)
-		if o&mach.RcvLargeIdentity != 0 {
-			binary.LittleEndian.PutUint32(b[12:], uint32(source))
-		}
+// writeLarge tells a receiver what did not fit: its size, that of auxiliary data, and whose message it was if asked.
+//
+// Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_too_large.
+func (w *waiter) writeLarge(a *Args, o mach.Option) {
+	le := binary.LittleEndian
+	if o&mach.RcvLargeIdentity != 0 && len(a.Buffer) >= 16 {
+		le.PutUint32(a.Buffer[12:], uint32(w.source))
+	}
+	if len(a.Buffer) >= 8 {
+		le.PutUint32(a.Buffer[4:], w.large)
+	}
+	if o&mach.MsgVector != 0 && len(a.BufferAux) >= auxHeaderSize {
+		le.PutUint32(a.BufferAux, w.largeAux)
 	}
 }
 
-// receiveError destroys a message that cannot be delivered; its receiver gets an empty one.
+// receiveError destroys a message that cannot be delivered. Its receiver gets a header that says where it had come, and a
+// trailer of the kernel's, as much of it as there is room for. The right that it was sent with is used up.
 //
-// Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_error.
-func (t *Thread) receiveError(c *cleanup, m *Message, b []byte, kr mach.KernReturn) mach.KernReturn {
-	h := mach.Header{Size: mach.HeaderSize}
-	if h.Encode(b) {
-		(&mach.Trailer{Seqno: t.wait.seqno}).Encode(b[mach.HeaderSize:], mach.TrailerNull)
-	}
+// Source: XNU osfmk/ipc/mach_msg.c, mach_msg_receive_error; osfmk/ipc/ipc_kmsg.c, ipc_kmsg_copyout_dest_to_user.
+func (t *Thread) receiveError(c *cleanup, m *Message, a *Args, o mach.Option, context uint64,
+	kr mach.KernReturn) mach.KernReturn {
+	h := m.header(nameOf(m.reply), t.space.copyoutDest(c, m, nil), m.reserved)
+	h.Size, h.Bits = mach.HeaderSize, h.Bits&^mach.BitsComplex
+	aux := len(m.aux) > 0
 	c.add(task{kind: taskMessage, msg: m})
+	if !h.Encode(a.Buffer) {
+		return mach.RcvInvalidData
+	}
+	var b [mach.MaxTrailerSize]byte
+	tr := mach.Trailer{Seqno: t.wait.seqno, Security: kernelIdentity.Security, Context: context}
+	copy(a.Buffer[mach.HeaderSize:], b[:tr.Encode(b[:], o.TrailerElements())])
+	if o&mach.MsgVector != 0 && len(a.BufferAux) >= auxHeaderSize {
+		clear(a.BufferAux[:auxHeaderSize])
+		if aux {
+			a.BufferAux[0] = auxHeaderSize
+		}
+	}
 	return kr
 }
+
+// auxHeaderSize is the size of what auxiliary data begins with: its size, and an unused word.
+const auxHeaderSize = 8
 
 // contextNow returns the context of a port.
 func (p *Port) contextNow() uint64 {
@@ -232,7 +254,7 @@ func (t *Thread) takeFrom(set *PortSet, m *member) bool {
 func (t *Thread) copyoutBody(c *cleanup, m *Message, b []byte, n int, o mach.Option, at uint64) (int, mach.KernReturn) {
 	var bad mach.KernReturn
 	for i := range m.desc {
-		d, kr := t.copyoutItem(c, &m.desc[i], o&mach.RcvGuardedDesc != 0, true, at)
+		d, kr := t.copyoutItem(c, &m.desc[i], o&mach.RcvGuardedDesc != 0, arrives, at)
 		bad |= kr
 		n += d.Encode(b[n:])
 	}
@@ -241,33 +263,34 @@ func (t *Thread) copyoutBody(c *cleanup, m *Message, b []byte, n int, o mach.Opt
 }
 
 // copyoutItem gives the space one right or piece of memory and describes it.
-func (t *Thread) copyoutItem(c *cleanup, item *Item, guardedOK, immovable bool, at uint64) (d mach.Descriptor,
+func (t *Thread) copyoutItem(c *cleanup, item *Item, guardedOK bool, how arrival, at uint64) (d mach.Descriptor,
 	kr mach.KernReturn) {
 	d = mach.Descriptor{Type: item.Type, Disposition: item.Disposition, Copy: item.Copy, Deallocate: item.Deallocate,
 		Size: item.Size}
 	switch item.Type {
 	case mach.DescriptorPort:
-		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, false)
+		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, how)
 	case mach.DescriptorGuardedPort:
 		d.Flags = item.Flags
 		if !guardedOK {
 			c.right(item.Port, item.Disposition)
 			break
 		}
-		if guard := item.Flags&mach.GuardedImmovableReceive != 0; guard && item.Port.valid() {
+		if item.Flags&mach.GuardedImmovableReceive != 0 && item.Port.valid() {
 			item.Port.mu.Lock()
 			item.Port.guarded, item.Port.strict, item.Port.context = true, false, at
 			item.Port.mu.Unlock()
 			d.Address, d.Flags = at, mach.GuardedImmovableReceive
-			immovable = immovable && guard
-		} else {
-			immovable = false
+			if how == arrives {
+				how = arrivesImmovable
+			}
 		}
-		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, immovable)
+		d.Name, kr = t.space.copyoutPort(c, item.Port, item.Disposition, how)
 	case mach.DescriptorOOLPorts:
-		d.Address, kr = t.copyoutArray(c, item)
+		d.Address, kr = t.copyoutArray(c, item, how)
 		d.Deallocate, d.Copy = true, mach.CopyVirtual
 	default:
+		d.Deallocate = item.Copy == mach.CopyVirtual
 		if item.Size > 0 {
 			d.Address, kr = t.copyoutMemory(item.Data)
 		}
@@ -289,14 +312,14 @@ func (t *Thread) copyoutMemory(b []byte) (uint64, mach.KernReturn) {
 	return 0, mach.MsgVMSpace
 }
 
-func (t *Thread) copyoutArray(c *cleanup, item *Item) (uint64, mach.KernReturn) {
+func (t *Thread) copyoutArray(c *cleanup, item *Item, how arrival) (uint64, mach.KernReturn) {
 	if len(item.Ports) == 0 {
 		return 0, 0
 	}
 	var bad mach.KernReturn
 	b := make([]byte, 4*len(item.Ports))
 	for i, p := range item.Ports {
-		name, kr := t.space.copyoutPort(c, p, item.Disposition, false)
+		name, kr := t.space.copyoutPort(c, p, item.Disposition, how)
 		bad |= kr
 		binary.LittleEndian.PutUint32(b[4*i:], uint32(name))
 	}
@@ -327,19 +350,19 @@ func (t *Thread) pseudoReceive(c *cleanup, m *Message, a *Args, l *layout) (bad 
 	s := t.space
 	h := mach.Header{Size: m.size, Voucher: l.header.Voucher, ID: m.id}
 	var kr mach.KernReturn
-	h.Remote, kr = s.copyoutPort(c, m.dest, m.destDisp, false)
+	h.Remote, kr = s.copyoutPort(c, m.dest, m.destDisp, arrives)
 	bad |= kr
 	reply := m.replyDisp
 	if name := m.reply.takeBack(s); name != 0 {
 		h.Local, reply = name, mach.MakeSendOnce
 	} else {
-		h.Local, kr = s.copyoutPort(c, m.reply, m.replyDisp, false)
+		h.Local, kr = s.copyoutPort(c, m.reply, m.replyDisp, arrives)
 		bad |= kr
 	}
 	voucher := m.voucherDisp
 	if m.voucher.valid() {
 		if m.voucherWas == mach.MoveSend {
-			h.Voucher, kr = s.copyoutPort(c, m.voucher, mach.MoveSend, false)
+			h.Voucher, kr = s.copyoutPort(c, m.voucher, mach.MoveSend, arrives)
 			bad |= kr
 		} else {
 			voucher = mach.CopySend
@@ -351,8 +374,10 @@ func (t *Thread) pseudoReceive(c *cleanup, m *Message, a *Args, l *layout) (bad 
 	h.Encode(a.Send)
 	n := mach.HeaderSize + mach.BodySize
 	for i := range m.desc {
-		d, kr := t.copyoutItem(c, &m.desc[i], true, false, a.BufferAt)
-		bad |= kr
+		d, kr := t.copyoutItem(c, &m.desc[i], true, comesBack, a.BufferAt)
+		if kr != 0 {
+			bad |= mach.RcvBodyError | kr
+		}
 		n += d.Encode(a.Send[n:])
 	}
 	m.desc = m.desc[:0]

@@ -34,7 +34,7 @@ func (s *Space) RequestNotification(t *Thread, name mach.Name, id int32, sync ui
 		return 0, kr
 	}
 	if old != nil {
-		previous, kr = t.space.copyoutPort(&c, old, mach.MoveSendOnce, false)
+		previous, kr = t.space.copyoutPort(&c, old, mach.MoveSendOnce, arrives)
 	}
 	return previous, kr
 }

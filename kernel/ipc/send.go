@@ -126,11 +126,11 @@ type layout struct {
 	cost   uint64
 }
 
-// scan reads header and descriptors without taking any right.
+// begin reads the header.
 //
-// Source of checks and order: XNU osfmk/ipc/mach_msg.c, mach_msg_trap_send; osfmk/ipc/ipc_kmsg.c,
-// ipc_kmsg_measure_descriptors_from_user and the inflate functions.
-func (l *layout) scan(b []byte, o mach.Option) mach.KernReturn {
+// Source of order, here and in sendUser: XNU osfmk/ipc/mach_msg.c, mach_msg_validate_data_vectors and
+// mach_msg_copyin_user_header.
+func (l *layout) begin(b []byte) mach.KernReturn {
 	if len(b) < mach.HeaderSize || len(b)&3 != 0 {
 		return mach.SendMsgTooSmall
 	}
@@ -140,6 +140,14 @@ func (l *layout) scan(b []byte, o mach.Option) mach.KernReturn {
 	l.header.Decode(b)
 	l.header.Bits &= mach.BitsUser
 	l.start = mach.HeaderSize
+	return 0
+}
+
+// scan reads the descriptors without taking any right.
+//
+// Source of checks and order: XNU osfmk/ipc/mach_msg.c, mach_msg_trap_send; osfmk/ipc/ipc_kmsg.c,
+// ipc_kmsg_measure_descriptors_from_user and the inflate functions.
+func (l *layout) scan(b []byte, o mach.Option) mach.KernReturn {
 	if l.header.Bits&mach.BitsComplex != 0 {
 		const base = mach.HeaderSize + mach.BodySize
 		if len(b) < base {
@@ -209,17 +217,23 @@ func (l *layout) measure(b []byte, o mach.Option) mach.KernReturn {
 // sendUser sends a message of the thread's task.
 func (t *Thread) sendUser(a *Args, o mach.Option, legacy bool) mach.KernReturn {
 	var l layout
+	s, k := t.space, t.space.kernel
+	if kr := l.begin(a.Send); kr != 0 {
+		return kr
+	}
+	if legacy {
+		if l.header.Bits&mach.BitsComplex != 0 && len(a.Send) < mach.HeaderSize+mach.BodySize {
+			return mach.SendMsgTooSmall
+		}
+		if kr := k.restrict.LegacySend(t, l.header.ID, o); kr != 0 {
+			return kr
+		}
+	}
 	if kr := checkAux(a.SendAux, o); kr != 0 {
 		return kr
 	}
 	if kr := l.scan(a.Send, o); kr != 0 {
 		return kr
-	}
-	s, k := t.space, t.space.kernel
-	if legacy {
-		if kr := k.restrict.LegacySend(t, l.header.ID, o); kr != 0 {
-			return kr
-		}
 	}
 	c := &t.cleanup
 	defer c.run(k)
@@ -414,7 +428,7 @@ func (p *Port) pump() {
 func (p *Port) hand(w *waiter) {
 	m := p.queue.head
 	if !w.fits(m) {
-		w.large, w.source = m.size, p.receiverName
+		w.large, w.largeAux, w.source = m.size, uint32(len(m.aux)), p.receiverName
 		if w.options&mach.RcvLarge != 0 {
 			return
 		}

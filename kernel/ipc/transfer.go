@@ -66,14 +66,14 @@ func (s *Space) insert(c *cleanup, name mach.Name, p *Port, d mach.Disposition) 
 				if j != i {
 					return mach.KernRightExists
 				}
-				s.place(c, e, i, p, d, false)
+				s.place(c, e, i, p, d, arrives)
 				return 0
 			}
 		}
 		if !fresh {
 			return mach.KernNameExists
 		}
-		s.place(c, e, i, p, d, false)
+		s.place(c, e, i, p, d, arrives)
 		return 0
 	})
 }
@@ -128,7 +128,7 @@ func (s *Space) ExtractRight(t *Thread, name mach.Name, disp mach.Disposition) (
 	if kr != 0 {
 		return 0, 0, kr
 	}
-	got, kr = t.space.copyoutPort(&c, p, d, false)
+	got, kr = t.space.copyoutPort(&c, p, d, arrives)
 	return got, d, kr
 }
 

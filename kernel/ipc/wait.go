@@ -99,6 +99,8 @@ type waiter struct {
 	large   uint32 // size of a message that did not fit
 	source  mach.Name
 
+	largeAux uint32 // and of its auxiliary data
+
 	list       *waitList
 	prev, next *waiter
 }

@@ -81,6 +81,24 @@ func TestServicePortsKeepTheirGuard(t *testing.T) {
 	}
 }
 
+// TestConnectionsComeBack: the receive right of a connection may be sent once, and again if it could not be sent.
+//
+// Source: XNU osfmk/ipc/ipc_right.c, ipc_right_copyout_recv_and_unlock_space.
+func TestConnectionsComeBack(t *testing.T) {
+	w := newWorld(t, restrict.Default)
+	o := w.offender
+	box := w.peer.plain()
+	w.ok(w.peer.SetAttributes(box, mach.AttrLimitsInfo, 0))
+	slot := w.peer.give(o, box, mach.CopySend)
+	n := o.construct(ipc.ConstructOptions{Flags: mach.ConnectionPort, ServiceName: ipc.AnonymousService})
+	for range 2 {
+		b := message(mach.MakeBits(mach.CopySend, 0, 0), slot, 0, 1, mach.Descriptor{Name: n, Disposition: mach.MoveReceive})
+		o.guards(o.msg(mach.SendMQCall, b), mach.SendTimedOut, 0, 0)
+	}
+	o.hand(w.peer, n)
+	w.end()
+}
+
 // TestConnectionsOfServices: a connection is derived from a service, which the bootstrap port is not.
 func TestConnectionsOfServices(t *testing.T) {
 	w := newWorld(t, restrict.Default)

@@ -176,6 +176,23 @@ func TestReceiveRightCalls(t *testing.T) {
 	if want := (Status{Seqno: 7, MakeSends: 5, QueueLimit: 9, Messages: 1, SendRights: true}); st != want || kr != 0 {
 		t.Errorf("status %+v (%v), want %+v", st, kr, want)
 	}
+	box := a.port()
+	for _, c := range []struct {
+		a    mach.AttributeFlavor
+		want mach.StatusFlags
+	}{{mach.AttrDenapReceiver, 8}, {mach.AttrImportanceReceiver, 8}, {mach.AttrTempOwner, 9}, {mach.AttrDenapReceiver, 9}} {
+		a.ok(a.SetAttributes(box, c.a, 0))
+		if st, _ := a.ReceiveStatus(box); st.Flags != c.want {
+			t.Errorf("%v: flags %#x, want %#x", c.a, st.Flags, c.want)
+		}
+	}
+	own, kr := a.Construct(a.t, &ConstructOptions{Flags: mach.TempOwner | mach.InsertSendRight})
+	a.ok(kr)
+	a.ok(a.send(box, mach.CopySend, 1, mach.Descriptor{Name: own, Disposition: mach.MoveReceive}))
+	a.expect(box, 1)
+	if st, _ := a.ReceiveStatus(own); st.Flags != mach.StatusImpDonation { // nobody has it for the time being any more
+		t.Errorf("moved: flags %#x", st.Flags)
+	}
 	set1, _ := a.Allocate(a.t, mach.RightPortSet)
 	set2, _ := a.Allocate(a.t, mach.RightPortSet)
 	a.want(a.MoveMember(a.t, port, 0), mach.KernNotInSet)

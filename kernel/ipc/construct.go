@@ -82,6 +82,8 @@ func (p *Port) configure(o *ConstructOptions) {
 	if o.Flags&mach.QueueLimit != 0 {
 		p.queue.limit = int(o.QueueLimit)
 	}
+	p.donation = o.Flags&(mach.ImportanceReceiver|mach.DenapReceiver|mach.TempOwner) != 0
+	p.tempOwner = o.Flags&mach.TempOwner != 0
 	p.context = o.Context
 	if o.Flags&mach.ContextAsGuard != 0 {
 		p.guarded, p.strict = true, o.Flags&mach.Strict != 0

@@ -65,7 +65,7 @@ func TestInsertRightNames(t *testing.T) {
 	set, _ := a.Allocate(a.t, mach.RightPortSet)
 	a.want(a.InsertRight(a.t, set, set, mach.MakeSend), mach.KernInvalidRight)
 	a.want(a.InsertRight(a.t, 0, port, mach.MakeSend), mach.KernInvalidValue)
-	a.want(a.InsertRight(a.t, 0x45603, 0, mach.MoveSend), mach.KernInvalidCapability)
+	a.want(a.InsertRight(a.t, 0x45603, 0, mach.MoveSend), mach.KernInvalidName) // taken before it is looked at
 	a.want(a.AllocateName(a.t, mach.RightReceive, 0x12303), mach.KernNameExists)
 	a.ok(a.AllocateName(a.t, mach.RightDeadName, 0x45603))
 	atZero(t, k, a)

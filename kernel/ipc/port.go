@@ -34,6 +34,8 @@ type Port struct {
 	guarded      bool
 	strict       bool
 	throttled    bool // the service, says launchd
+	donation     bool // messages to it pass importance on, which shows in its status alone
+	tempOwner    bool // whoever it was given to for the time being gets the importance
 	keepsGuard   bool // of the service; back home, the port is guarded again with homeGuard
 	homeGuard    uint64
 	context      uint64
@@ -178,7 +180,7 @@ func (p *Port) loseReceiver() {
 	p.members = nil
 	p.receivers.wakeAll(waitRestart)
 	p.makeSends, p.queue.seqno = 0, 0
-	p.context, p.guarded, p.strict, p.immovable = 0, false, false, false
+	p.context, p.guarded, p.strict, p.immovable, p.tempOwner = 0, false, false, false, false
 	p.receiver, p.receiverName, p.destination, p.kernelOwned = nil, 0, nil, false
 }
 

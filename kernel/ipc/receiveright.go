@@ -43,8 +43,14 @@ func (s *Space) ReceiveStatus(name mach.Name) (st Status, kr mach.KernReturn) {
 		st = Status{InSet: p.in(nil), Seqno: p.queue.seqno, MakeSends: p.makeSends, QueueLimit: uint32(p.queue.limit),
 			Messages: uint32(p.queue.count), SendOnceRights: uint32(p.sendOnces), SendRights: p.sends > 0,
 			PortDestroyed: p.portDestroyed != nil, NoSenders: p.noSenders != nil}
+		if p.donation {
+			st.Flags = mach.StatusImpDonation
+			if p.tempOwner {
+				st.Flags |= mach.StatusTempOwner
+			}
+		}
 		if p.guarded {
-			st.Flags = mach.StatusGuarded
+			st.Flags |= mach.StatusGuarded
 			if p.strict {
 				st.Flags |= mach.StatusStrictGuard
 			}
@@ -93,7 +99,7 @@ func (s *Space) Attributes(name mach.Name, a mach.AttributeFlavor) (v uint32, kr
 	return v, kr
 }
 
-// SetAttributes is mach_port_set_attributes. Importance is accepted and has no meaning here.
+// SetAttributes is mach_port_set_attributes. Importance shows in the port's status and has no other meaning here.
 func (s *Space) SetAttributes(name mach.Name, a mach.AttributeFlavor, v uint32) mach.KernReturn {
 	switch a {
 	case mach.AttrLimitsInfo:
@@ -117,6 +123,7 @@ func (s *Space) SetAttributes(name mach.Name, a mach.AttributeFlavor, v uint32) 
 			if p.typ == mach.PortTypeSpecialReply {
 				return mach.KernInvalidArgument
 			}
+			p.donation, p.tempOwner = true, p.tempOwner || a == mach.AttrTempOwner
 		case mach.AttrServiceThrottled:
 			if !p.throttles() {
 				return mach.KernInvalidCapability

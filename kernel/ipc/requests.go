@@ -11,16 +11,16 @@ func (s *Space) RequestNotification(t *Thread, name mach.Name, id int32, sync ui
 	disp mach.Disposition) (previous mach.Name, kr mach.KernReturn) {
 	var c cleanup
 	defer func() { c.run(s.kernel) }()
-	if notify != 0 && disp != mach.MakeSendOnce && disp != mach.MoveSendOnce {
-		return 0, mach.KernInvalidValue
+	if disp != mach.MakeSendOnce && disp != mach.MoveSendOnce {
+		return 0, mach.MigTypeError
 	}
 	to := Notify{}
-	if notify != 0 {
+	if notify.Valid() {
 		if to, kr = t.takeNotify(&c, notify, disp); kr != 0 {
 			return 0, kr
 		}
 	}
-	if to.Port == deadPort {
+	if to.Port == deadPort || notify == mach.DeadName {
 		return 0, mach.KernInvalidCapability
 	}
 	if !name.Valid() {
@@ -47,7 +47,7 @@ func (t *Thread) takeNotify(c *cleanup, name mach.Name, disp mach.Disposition) (
 	if !s.active {
 		return n, mach.KernInvalidTask
 	}
-	n.Port, kr = t.copyin(c, s, name, disp, ReasonKernel, deadOK|allowImmovable, nil)
+	n.Port, kr = t.copyin(c, s, name, disp, ReasonKernel, deadOK, nil)
 	if kr == 0 && n.Port != deadPort {
 		n.Port.mu.Lock()
 		n.Receiver, n.Immovable = n.Port.receiver, n.Port.immovable

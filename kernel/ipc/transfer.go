@@ -8,13 +8,14 @@ import "portcullis.dev/mach"
 // Source: XNU osfmk/ipc/mach_port.c, mach_port_insert_right; osfmk/ipc/mach_kernelrpc.c for the short way if name and
 // poly are the same.
 func (s *Space) InsertRight(t *Thread, name, poly mach.Name, disp mach.Disposition) mach.KernReturn {
-	if s == t.space && name == poly && name.Valid() && (disp == mach.MakeSend || disp == mach.CopySend) {
+	own := s == t.space
+	if own && name == poly && (disp == mach.MakeSend || disp == mach.CopySend) {
 		return s.insertOwn(name, disp)
 	}
 	var c cleanup
 	defer func() { c.run(s.kernel) }()
 	var p *Port
-	if poly.Valid() {
+	if own || poly.Valid() { // in a message, a name that is none is no right
 		from := t.space
 		from.mu.Lock()
 		if !from.active {

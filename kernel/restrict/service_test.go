@@ -304,3 +304,32 @@ func TestRequestsForNoName(t *testing.T) {
 	}
 	w.end()
 }
+
+// TestNotifyRights: what stands for the port to notify, if it is no right that can be taken.
+//
+// Source: XNU osfmk/ipc/mach_kernelrpc.c, _kernelrpc_mach_port_request_notification_trap, which leaves to the message
+// what it does not know.
+func TestNotifyRights(t *testing.T) {
+	w := newWorld(t, restrict.Default)
+	o := w.offender
+	n := o.plain()
+	once := w.peer.give(o, w.peer.construct(ipc.ConstructOptions{Flags: mach.NotificationPort}), mach.MakeSendOnce)
+	for _, c := range []struct {
+		notify  mach.Name
+		d       mach.Disposition
+		kr      mach.KernReturn
+		g       ipc.Guard
+		payload uint64
+	}{
+		{n, mach.MakeSend, mach.MigTypeError, 0, 0},
+		{0, mach.MakeSend, mach.MigTypeError, 0, 0},
+		{mach.DeadName, mach.MoveSendOnce, mach.KernInvalidCapability, 0, 0},
+		{0x7703, mach.MoveSendOnce, mach.KernInvalidName, 0, 0},
+		{once, mach.MoveSendOnce, mach.KernInvalidCapability, ipc.GuardImmovable, 7<<32 | 18},
+		{0, mach.MoveSendOnce, 0, 0, 0},
+	} {
+		_, kr := o.RequestNotification(o.t, n, mach.NotifyNoSenders, 0, c.notify, c.d)
+		o.guards(kr, c.kr, c.g, c.payload)
+	}
+	w.end()
+}

@@ -87,10 +87,17 @@ func (th *Thread) CancelTimer(name mach.Name) (expire uint64, kr mach.KernReturn
 	return expire, 0
 }
 
-// DestroyTimer is mk_timer_destroy: every right that the name denotes goes.
+// DestroyTimer is mk_timer_destroy: every right that the name denotes goes. To this call dead names are names.
 func (th *Thread) DestroyTimer(name mach.Name) mach.KernReturn {
-	if _, kr := th.timerNamed(name); kr != 0 {
-		return kr
+	e, ok := th.task.Space.Entry(name)
+	switch {
+	case !ok:
+		return mach.KernInvalidName
+	case e.Type&mach.TypeReceive == 0:
+		return mach.KernInvalidRight
+	}
+	if _, ok := e.Port.Attached().(*timer); !ok {
+		return mach.KernInvalidArgument
 	}
 	return th.task.Space.Destroy(th.IPC, name)
 }

@@ -206,3 +206,14 @@ func TestTimerRunsOutAsTaskEnds(t *testing.T) {
 	c.running.Wait()
 	w.end()
 }
+
+// TestDestroyDeadTimer: arming a dead name finds no name, destroying it finds no receive right.
+func TestDestroyDeadTimer(t *testing.T) {
+	w := newWorld(t, object.Config{})
+	p := w.plain()
+	dead, kr := p.Space.Allocate(p.th.IPC, mach.RightDeadName)
+	w.want(kr, 0)
+	w.want(p.th.ArmTimer(dead, 1), mach.KernInvalidName)
+	w.want(p.th.DestroyTimer(dead), mach.KernInvalidRight)
+	w.want(p.th.DestroyTimer(0x7703), mach.KernInvalidName)
+}

@@ -285,11 +285,17 @@ func (k *Kernel) disinherit() {
 	}
 }
 
-// clock is the time of the machine: mach_absolute_time counts nanoseconds of CLOCK_MONOTONIC.
+// clock is the time of the machine: mach_absolute_time counts nanoseconds of CLOCK_MONOTONIC, the calendar those of
+// CLOCK_REALTIME.
 type clock struct{}
+
+var _ object.Calendar = clock{}
 
 func (clock) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 func (clock) Now() uint64                                     { return monotonic() }
+
+// Calendar implements [object.Calendar].
+func (clock) Calendar() uint64 { return uint64(time.Now().UnixNano()) }
 
 // ProcessOf returns the process of a task; nil if it is none of a Linux kernel's.
 func ProcessOf(t *object.Task) *Process {

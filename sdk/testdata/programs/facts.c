@@ -1,5 +1,6 @@
 /* What is asked of the system: clocks, policies, ports of processes, the main thread. */
 #include "check.h"
+#include <mach/clock.h>
 #include <mach/host_priv.h>
 #include <mach/mach_time.h>
 #include <mach/processor_set.h>
@@ -17,6 +18,8 @@ clocks(void)
 	uint64_t absolute, continuous, slept = 0, last = 0;
 	struct timespec now, real;
 	mach_timebase_info_data_t base = { 0, 0 };
+	clock_serv_t clock;
+	mach_timespec_t told;
 
 	OK(mach_timebase_info_trap(&base));
 	TRUE_(base.numer == 1 && base.denom == 1);
@@ -34,6 +37,12 @@ clocks(void)
 	last = mach_continuous_approximate_time();
 	TRUE_(mach_continuous_time() - last < SOON);
 	TRUE_(mach_boottime_usec() / USEC_PER_SEC <= (uint64_t)real.tv_sec);
+	OK(host_get_clock_service(mach_host_self(), CALENDAR_CLOCK, &clock));
+	OK(clock_get_time(clock, &told));
+	TRUE_(told.tv_sec - (unsigned int)real.tv_sec <= 10);
+	OK(host_get_clock_service(mach_host_self(), SYSTEM_CLOCK, &clock));
+	OK(clock_get_time(clock, &told));
+	TRUE_(mach_absolute_time() - (told.tv_sec * NSEC_PER_SEC + (uint64_t)told.tv_nsec) < 10 * SOON);
 }
 
 /* Of other processes there are ports of all flavors, from control down to names. */

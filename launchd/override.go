@@ -98,10 +98,13 @@ func validLabel(s string) bool {
 func (l *Launchd) PrintDisabled(domain string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.domains[domain] == nil {
+	if !ValidDomain(domain) {
 		return "", fmt.Errorf("%w: %s", ErrNoDomain, domain)
 	}
 	m := l.overridden(domain)
+	if l.domains[domain] == nil && len(m) == 0 { // a domain can have overrides before it has jobs
+		return "", fmt.Errorf("%w: %s", ErrNoDomain, domain)
+	}
 	var b strings.Builder
 	b.WriteString("disabled services = {\n")
 	for _, label := range slices.Sorted(maps.Keys(m)) {

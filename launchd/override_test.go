@@ -60,6 +60,21 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
+// TestPrintDisabled: what is disabled in a domain can be seen before the domain has jobs.
+func TestPrintDisabled(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Enable("user/501", "a", Off); err != nil {
+		t.Fatal(err)
+	}
+	for domain, want := range map[string]error{"user/501": nil, "gui/501": nil, SystemDomain: nil, "user/502": ErrNoDomain,
+		"nowhere": ErrNoDomain} {
+		text, err := w.PrintDisabled(domain)
+		if has := strings.Contains(text, `"a" => disabled`); !errors.Is(err, want) || has != strings.HasSuffix(domain, "/501") {
+			t.Errorf("%s: %q, %v", domain, text, err)
+		}
+	}
+}
+
 // TestBrokenOverrides: what cannot be read is told, what cannot be kept is not set.
 func TestBrokenOverrides(t *testing.T) {
 	m := &memory{broken: errors.New("the disk is gone")}

@@ -16,6 +16,7 @@ import (
 const (
 	maxLevels = 8  // of callers
 	maxWays   = 64 // to one function
+	maxQuests = 1 << 10
 	// Work on one image, as operations of the engine, of which a second has three to four million: on the first look at
 	// each function, and beyond it, in small images and in large ones; half as much again may go to following callees.
 	// Of that, maxCallees may go to those of one function.
@@ -161,7 +162,7 @@ func (x *explorer) look(start uint64, entry *flow.Entry, q question, d depth) fl
 	if _, end, ok := x.img.Function(start); ok {
 		fn.End = end
 	} else if s := x.img.SectionAt(start); s != nil {
-		fn.End = s.Addr + s.Size
+		fn.End = min(s.Addr+s.Size, start+uint64(x.isa.MaxLen)) // of a call in no function nothing else is known
 	}
 	m := flow.Model{Want: q.want, Traps: q.traps, Known: x.known}
 	if m.Want == nil {
@@ -227,8 +228,15 @@ type pending struct {
 	r flow.Result
 }
 
-// explore carries out quests side by side, level by level, so that callers are looked for in one pass for all.
+// explore carries out quests, so many at a time as memory may hold the results of.
 func (x *explorer) explore(quests []*quest) {
+	for some := range slices.Chunk(quests, maxQuests) {
+		x.exploreTogether(some)
+	}
+}
+
+// exploreTogether carries out quests side by side, level by level, so that callers are looked for in one pass for all.
+func (x *explorer) exploreTogether(quests []*quest) {
 	var now []pending
 	for _, p := range x.first(quests) {
 		if p.q.visit(p.r, p.w) {

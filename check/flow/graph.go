@@ -107,7 +107,9 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 	c.g = g
 	leaders := map[uint64]bool{c.f.Start: true}
 	work := []uint64{c.f.Start}
+	// Operations are kept side by side, for two of an instruction; small functions are many and take little.
 	var arena []op.Op
+	chunk := min(max(2*int(size/4), 32), 4096)
 	lead := func(a uint64) {
 		if c.inside(a) && !leaders[a] {
 			leaders[a] = true
@@ -119,8 +121,8 @@ func (c *context) build(tables map[uint64][]uint64) *graph {
 			a := work[len(work)-1]
 			work = work[:len(work)-1]
 			for c.inside(a) && g.at[(a-c.f.Start)/c.isa.Align] == 0 && len(g.insts) <= most {
-				if cap(arena)-len(arena) < 16 {
-					arena = make([]op.Op, 0, 4096)
+				if cap(arena)-len(arena) < 4 {
+					arena = make([]op.Op, 0, chunk)
 				}
 				in := op.Inst{Ops: arena[len(arena):len(arena):cap(arena)]}
 				c.isa.Decode(code[a-c.f.Start:min(size, a-c.f.Start+uint64(c.isa.MaxLen))], a, &in)

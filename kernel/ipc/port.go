@@ -107,6 +107,28 @@ func (p *Port) ReceiverName() mach.Name {
 // Restrictions are where they are asked.
 func (p *Port) ReceiveImmovable() bool { return p.immovable }
 
+// HoldReceiver makes the receive right immovable; false if the port is dead.
+func (p *Port) HoldReceiver() bool {
+	for {
+		s := p.Receiver()
+		if s != nil {
+			s.mu.Lock()
+		}
+		p.mu.Lock()
+		alive, there := !p.dead.Load(), p.receiver == s
+		if alive && there {
+			p.immovable = true
+		}
+		p.mu.Unlock()
+		if s != nil {
+			s.mu.Unlock()
+		}
+		if !alive || there {
+			return alive
+		}
+	}
+}
+
 // kernelReceives says that rights sent to the port reach no other task: it is the kernel's, or dead.
 func (p *Port) kernelReceives() bool {
 	p.mu.Lock()

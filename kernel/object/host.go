@@ -35,6 +35,8 @@ type Host struct {
 	services   [hostServices]*ipc.Port
 	special    [HostMaxPort + 1]*ipc.Port
 	exceptions actions
+	requests   []*hostRequest
+	unwatch    func() // ends the watch of the calendar; nil if there is none
 }
 
 func newHost(m *Machine) *Host {
@@ -59,6 +61,7 @@ func (h *Host) makeSend(privileged bool) *ipc.Port {
 
 // close gives up everything.
 func (h *Host) close() {
+	h.leaves(nil)
 	h.mu.Lock()
 	rights := h.exceptions.take(append([]*ipc.Port(nil), h.special[:]...))
 	ports := append(h.services[:], h.ports[:]...)

@@ -44,6 +44,7 @@ func (t *Task) settle(e *estate) {
 	for _, a := range e.alarms {
 		a.cancel()
 	}
+	t.m.Host.leaves(t)
 	if t.Space != nil {
 		t.Space.Terminate()
 	}

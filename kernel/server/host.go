@@ -144,12 +144,9 @@ func (c host) HostCreateMachVoucher(_ *rpc.Message[port], p port, recipes []uint
 	return c.m.HostOf(p).CreateVoucher(recipes)
 }
 
-// HostRequestNotification serves host_request_notification: the clock of the calendar is never set here, so that there
-// is nothing to tell.
-//
-// Source: XNU osfmk/kern/host_notify.c, host_request_notification.
+// HostRequestNotification serves host_request_notification.
 func (c host) HostRequestNotification(_ *rpc.Message[port], p port, kind int32, notify port) mach.KernReturn {
-	return mach.KernInvalidArgument
+	return c.m.HostOf(p).RequestNotification(c.by.Task(), object.HostEvent(kind), notify)
 }
 
 // MachZoneInfo serves mach_zone_info, which needs privileges that nobody has here.

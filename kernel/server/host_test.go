@@ -136,7 +136,7 @@ func TestHostRefuses(t *testing.T) {
 	p, r := w.level(rules.Level2), w.root(rules.Level2)
 	n := p.port()
 	w.messages = true
-	w.want(machhost.HostRequestNotification(p.c, p.host, 0, n), mach.KernInvalidArgument)
+	w.want(machhost.HostRequestNotification(p.c, p.host, 2, n), mach.KernInvalidArgument)
 	if id := p.next(n); id != mach.NotifySendOnce { // of the right that was made to notify
 		t.Errorf("message %d", id)
 	}
@@ -346,4 +346,49 @@ func TestClocks(t *testing.T) {
 	}
 	w.want(clock.ClockAlarm(c, system, 1, [2]uint32{2, 0}, n), 0) // still pending as the task ends
 	w.end()
+}
+
+// TestHostNotification asks to hear of the calendar.
+func TestHostNotification(t *testing.T) {
+	const change, set = int32(object.CalendarChange), int32(object.CalendarSet)
+	w := newWorld(t, object.Config{}, server.Config{})
+	p, q := w.level(rules.LevelNone), w.level(rules.LevelNone)
+	w.messages = true
+	a, b, gone := p.port(), p.port(), q.port()
+	hears := func(n mach.Name, want int32) {
+		t.Helper()
+		if id := p.next(n); id != want {
+			t.Errorf("message %d, want %d", id, want)
+		}
+	}
+	w.clock.setCalendar(true) // nobody listens
+	w.want(machhost.HostRequestNotification(p.c, p.host, change, a), 0)
+	w.want(machhost.HostRequestNotification(p.c, p.host, set, b), 0)
+	w.want(machhost.HostRequestNotification(q.c, q.host, set, gone), 0)
+	if port, _ := p.Space.ReceivePort(a); !port.ReceiveImmovable() {
+		t.Error("a port that is to hear of the calendar can be moved")
+	}
+	for _, kind := range []int32{change, set} { // a port waits for one
+		w.want(machhost.HostRequestNotification(p.c, p.host, kind, a), mach.KernInvalidCapability)
+		hears(a, mach.NotifySendOnce)
+	}
+	w.clock.setCalendar(false)
+	hears(a, 950)
+	if !w.clock.watched() {
+		t.Error("nobody waits for the other event")
+	}
+	q.Terminate()
+	w.clock.setCalendar(true)
+	hears(b, 951)
+	if w.clock.watched() {
+		t.Error("the calendar is watched for nobody")
+	}
+	w.want(machhost.HostRequestNotification(p.c, p.host, change, a), 0) // and again
+	w.clock.setCalendar(true)
+	hears(a, 950)
+	w.want(machhost.HostRequestNotification(p.c, p.host, change, a), 0) // which is still pending as the task ends
+	p.Terminate()
+	if w.clock.watched() {
+		t.Error("the calendar is watched for the dead")
+	}
 }

@@ -67,7 +67,7 @@ var never = []int32{
 	task.IDTaskSwapMachVoucher, task.IDTaskPolicy, task.IDTaskSetPolicy, task.IDTaskGenerateCorpse,
 	task.IDTaskMapCorpseInfo, task.IDTaskMapCorpseInfo64, task.IDTaskMapKcdataObject64, task.IDTaskInspect,
 	threadact.IDThreadSwapMachVoucher, threadact.IDThreadDepressAbort,
-	machhost.IDHostRequestNotification, machhost.IDMachZoneInfo, machhost.IDMachMemoryInfo,
+	machhost.IDMachZoneInfo, machhost.IDMachMemoryInfo,
 	machhost.IDMachZoneInfoForZone,
 	hostpriv.IDHostReboot, hostpriv.IDHostGetClockControl, hostpriv.IDHostProcessors, hostpriv.IDThreadWire,
 	hostpriv.IDVmWire, hostpriv.IDMachVmWire,

@@ -19,6 +19,35 @@ type manualClock struct {
 	mu     sync.Mutex
 	now    uint64
 	alarms map[*alarm]struct{}
+	watch  func(set bool) // of the calendar
+}
+
+// WatchCalendar implements [object.CalendarWatch].
+func (c *manualClock) WatchCalendar(changed func(set bool)) (func(), error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watch = changed
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.watch = nil
+	}, nil
+}
+
+func (c *manualClock) watched() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.watch != nil
+}
+
+// setCalendar tells who watches that the calendar has changed.
+func (c *manualClock) setCalendar(set bool) {
+	c.mu.Lock()
+	watch := c.watch
+	c.mu.Unlock()
+	if watch != nil {
+		watch(set)
+	}
 }
 
 type alarm struct {

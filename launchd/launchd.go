@@ -21,6 +21,7 @@ type Config struct {
 	Listeners Listeners // nil: jobs with sockets cannot be loaded
 	Files     Files     // nil: no path is ever there
 	Overrides Overrides // nil: what Enable sets lasts as long as the Launchd
+	Domains   []string  // that are there from the start, beside the system's
 	Log       func(string)
 }
 
@@ -59,11 +60,16 @@ var (
 // SystemDomain is the domain that is always there and above all others.
 const SystemDomain = "system"
 
-// New returns a launchd with an empty system domain.
+// New returns a launchd with empty domains.
 func New(c Config) *Launchd {
 	l := &Launchd{c: c, domains: make(map[string]*domain), byPort: make(map[mach.Name]*service),
 		byPID: make(map[int]*job), overrides: make(map[Owner]map[string]bool)}
 	l.domain(SystemDomain)
+	for _, name := range c.Domains {
+		if ValidDomain(name) {
+			l.domain(name)
+		}
+	}
 	return l
 }
 

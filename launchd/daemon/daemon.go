@@ -60,6 +60,8 @@ type Daemon struct {
 func New(c Config) (*Daemon, error) {
 	if c.Domain == "" {
 		c.Domain = launchd.UserDomain(uint32(os.Getuid()))
+	} else if !launchd.ValidDomain(c.Domain) {
+		return nil, fmt.Errorf("%w: %s", launchd.ErrNoDomain, c.Domain)
 	}
 	d := &Daemon{c: c}
 	k := c.Kernel
@@ -101,7 +103,7 @@ func New(c Config) (*Daemon, error) {
 	}
 	d.spawn = &spawner{kernel: c.Socket}
 	core := launchd.Config{Clock: clock{}, Spawner: d.spawn, Ports: d.ports, Listeners: listeners{}, Files: files{},
-		Log: func(s string) { d.log("%s", s) }}
+		Domains: []string{c.Domain}, Log: func(s string) { d.log("%s", s) }}
 	if c.State != nil {
 		core.Overrides = c.State
 	}

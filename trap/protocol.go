@@ -1,17 +1,17 @@
 package trap
 
 // Version is the version of the protocol (PT_VERSION). Kernel and task must agree.
-const Version = 2
+const Version = 3
 
 // Environment is the variable that holds the path of the kernel's socket.
 const Environment = "PORTCULLIS_KERNEL"
 
 // Parts of a lane, in bytes from its start.
 const (
-	LaneSize = 0x240000
+	LaneSize = 0x1240000
 	In       = 0x1000
-	InSize   = 0x11f000
-	Out      = 0x120000
+	InSize   = 0x111f000
+	Out      = 0x1120000
 	OutSize  = 0x120000
 )
 
@@ -28,8 +28,11 @@ const (
 // OOLMax is how many pieces of out-of-line memory go with one payload through the tables of a lane.
 const OOLMax = 48
 
-// InlineMax is the largest piece of out-of-line memory that is copied through the lane.
-const InlineMax = 0x110000
+// Largest pieces of out-of-line memory that are copied through the lane: to the kernel, and from it.
+const (
+	LentMax   = 0x1000000
+	InlineMax = 0x110000
+)
 
 // Bulk as the offset of a piece says that it is a memory file, given or taken over the socket.
 const Bulk = ^uint64(0)
@@ -179,6 +182,7 @@ const (
 	Interrupt Kind = 7
 	Fault     Kind = 8
 	Bye       Kind = 9
+	Return    Kind = 10
 	List      Kind = 16
 	Fate      Kind = 17
 )

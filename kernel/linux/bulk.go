@@ -14,12 +14,13 @@ import (
 )
 
 // bulk is out-of-line memory on its way from task to task: in a sealed file, which is handed on without a copy, or in a
-// buffer of the kernel's, which is used again. As long as the sender waits in its call the bytes stay in its lane, from
+// buffer of the kernel's, which is used again, or goes back to the system if it is large. As long as the sender waits in its call the bytes stay in its lane, from
 // where they are copied straight into the receiver's; the buffer then only stands for them. The sender could still change
 // them, as it could have sent others: nobody but the receiver looks at them, and it has a copy that stays as it is.
 type bulk struct {
-	file *passed // nil for a buffer
-	data []byte  // of a file: mapped; gone when nobody can receive it any more
+	file *passed  // nil for a buffer
+	of   *Process // of a large buffer: whose memory it holds
+	data []byte   // of a file, or large: mapped; gone when nobody can receive it any more
 
 	mu   sync.Mutex
 	lent []byte // in the lane of the sender; nil if the bytes are in data
@@ -51,11 +52,36 @@ func (b *bulk) copyTo(to []byte) {
 	copy(to, b.data)
 }
 
-// Sizes of buffers are powers of two.
+// Sizes of buffers that are used again are powers of two.
 const (
 	leastBuffer = 12 // bits
 	mostBuffer  = 21
 )
+
+// Large buffers hold at most so many bytes, those of what one process has sent and all. What is beyond is kept in files.
+const (
+	largeMost    = 64 << 20
+	allLargeMost = 512 << 20
+)
+
+// newLarge makes a large buffer that stands for memory in a lane. Its pages are made when it is brought. It is nil if
+// the process has too many.
+func (l *lane) newLarge(from []byte) *bulk {
+	p, n := l.process, int64(len(from))
+	if all, own := p.kernel.large.Add(n), p.large.Add(n); all <= allLargeMost && own <= largeMost {
+		data, err := unix.Mmap(-1, 0, len(from), unix.PROT_READ|unix.PROT_WRITE,
+			unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+		if err == nil {
+			unix.Madvise(data, unix.MADV_HUGEPAGE) // fewer pages to make; it does as well without
+			b := &bulk{of: p, data: data, lent: from, by: l}
+			p.kernel.pages.Store(&data[0], b)
+			return b
+		}
+	}
+	p.kernel.large.Add(-n)
+	p.large.Add(-n)
+	return nil
+}
 
 var buffers [mostBuffer + 1]sync.Pool
 
@@ -215,6 +241,15 @@ type placed struct {
 	bulk *bulk
 }
 
+// copyTo copies the bytes to where there is room for them.
+func (p *placed) copyTo(to []byte) {
+	if p.bulk != nil {
+		p.bulk.copyTo(to)
+		return
+	}
+	copy(to, p.data)
+}
+
 // CopyIn implements [ipc.Memory].
 func (m memory) CopyIn(t *ipc.Thread, addr uint64, size uint32, _ bool) ([]byte, bool) {
 	b, ok := m.Lend(t, addr, size)
@@ -245,9 +280,7 @@ func (m memory) Lend(t *ipc.Thread, addr uint64, size uint32) ([]byte, bool) {
 				return nil, true
 			}
 			l.window(&l.wideIn, int(p.Offset+p.Size))
-			b := m.kernel.newBulk(in[p.Offset:p.Offset+p.Size], l)
-			l.lent = append(l.lent, b)
-			return b.data, true
+			return l.lend(in[p.Offset : p.Offset+p.Size])
 		}
 		b, err := m.kernel.openBulk(l.bulk.takeIn(m.kernel, uint32(i)), p.Size)
 		if err != nil {
@@ -257,6 +290,24 @@ func (m memory) Lend(t *ipc.Thread, addr uint64, size uint32) ([]byte, bool) {
 		return b, true
 	}
 	return nil, false
+}
+
+// lend makes a buffer that stands for memory in the lane.
+func (l *lane) lend(from []byte) ([]byte, bool) {
+	k := l.process.kernel
+	var b *bulk
+	if len(from) <= trap.InlineMax {
+		b = k.newBulk(from, l)
+	} else if b = l.newLarge(from); b == nil {
+		f, err := trap.NewBulk(from)
+		if err != nil {
+			return nil, false
+		}
+		data, err := k.openBulk(l.process.hold(f), uint64(len(from)))
+		return data, err == nil
+	}
+	l.lent = append(l.lent, b)
+	return b.data, true
 }
 
 // CopyOut implements [ipc.Memory].
@@ -313,7 +364,17 @@ func (k *Kernel) release(data []byte) {
 }
 
 func (b *bulk) close() {
-	if b.file == nil {
+	switch {
+	case b.of != nil:
+		b.mu.Lock()
+		n := int64(len(b.data))
+		unix.Munmap(b.data)
+		b.data, b.lent, b.by = nil, nil, nil
+		b.mu.Unlock()
+		b.of.large.Add(-n)
+		b.of.kernel.large.Add(-n)
+		return
+	case b.file == nil:
 		b.mu.Lock()
 		b.data, b.lent, b.by = b.data[:cap(b.data)], nil, nil
 		b.mu.Unlock()

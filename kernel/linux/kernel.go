@@ -87,6 +87,8 @@ type Kernel struct {
 	waits   atomic.Int64 // for what a task does in the middle of a call, on a futex
 	lanes   atomic.Int64
 	files   atomic.Int64 // of memory that passes between tasks
+	large   atomic.Int64 // bytes of large buffers
+	landed  atomic.Int64 // bytes of memory that processes receive in
 	// fileMost bounds files, and in the same way those that ports stand for: a quarter of those that the kernel's own
 	// process may have open.
 	fileMost     int64

@@ -79,12 +79,9 @@ func (l *lane) write() bool {
 			trap.UnmapBulk(p.bulk.data)
 			l.bulk.putOut(count, p.bulk.file)
 			p.bulk = nil
+		case address != 0 && l.land(count, p):
 		case address != 0 && len(p.data) <= trap.InlineMax && at+len(p.data) <= len(out):
-			if p.bulk != nil {
-				p.bulk.copyTo(out[at:])
-			} else {
-				copy(out[at:], p.data)
-			}
+			p.copyTo(out[at:])
 			e.Offset, n = uint64(at), at+len(p.data)
 			l.window(&l.wideOut, n)
 		default:

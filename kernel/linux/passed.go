@@ -12,6 +12,16 @@ import (
 type passed struct {
 	*os.File // nil: there were too many
 	of       *Process
+	landing  *landing // that the file is; nil if it is another, or was taken
+}
+
+// taken says that the process has got the file, and returns the number that it may return it with, 0 if it need not.
+func (f *passed) taken() (number uint32) {
+	if l := f.landing; l != nil {
+		f.landing = nil
+		return l.number
+	}
+	return 0
 }
 
 // openFiles returns how many files the kernel's own process may have open.
@@ -35,9 +45,9 @@ func (p *Process) hold(f *os.File) *passed {
 		p.files.Add(-1)
 		f.Close()
 		p.kernel.log.Warn("a process has the kernel keep too many files", "pid", p.PID, "program", p.Path, "files", own-1)
-		return &passed{nil, p}
+		return &passed{of: p}
 	}
-	return &passed{f, p}
+	return &passed{File: f, of: p}
 }
 
 // many says that so many files are open that memory is copied rather than kept in one more.
@@ -49,6 +59,9 @@ func (f *passed) many() bool {
 // own takes the file away from the count.
 func (f *passed) own() *os.File {
 	file := f.File
+	if f.landing != nil {
+		f.of.landings.back(f.taken())
+	}
 	if file != nil {
 		f.File = nil
 		f.of.files.Add(-1)

@@ -40,6 +40,9 @@ type Process struct {
 	area   *trap.Memory
 	stops  stops
 	files  atomic.Int64 // open in the kernel because of the process
+	large  atomic.Int64 // bytes of large buffers that hold what it sent
+
+	landings landings
 
 	faults [trap.AreaRecords]atomic.Bool // records of faults that are being delivered
 	deaf   atomic.Int64                  // when a thread last did not stop, by monotonic
@@ -433,7 +436,11 @@ func (p *Process) packet(in *trap.Packet) error {
 			return refuse(&p.socket, in.Kind, unix.ENOENT, errors.New("there is no such memory to take"))
 		}
 		defer f.Close()
+		out.B = f.taken()
 		return p.socket.Send(&out, f.File)
+	case trap.Return:
+		p.landings.back(in.A)
+		return nil
 	case trap.Bye:
 		p.bye = true
 		return net.ErrClosed
@@ -568,6 +575,7 @@ func (p *Process) end() {
 	k.succeed(p)
 	p.Task.Terminate()
 	p.work.Wait()
+	p.landings.close()
 	p.socket.Conn.Close()
 	p.mapped.Lock()
 	p.area.Close()

@@ -225,8 +225,8 @@ connect_once(void)
 		pt_install();
 }
 
-static void
-hold(sigset_t *old)
+void
+pt_hold(sigset_t *old)
 {
 	sigset_t all;
 
@@ -235,8 +235,8 @@ hold(sigset_t *old)
 	pthread_mutex_lock(&lock);
 }
 
-static void
-release(const sigset_t *old)
+void
+pt_release(const sigset_t *old)
 {
 	pthread_mutex_unlock(&lock);
 	pthread_sigmask(SIG_SETMASK, old, NULL);
@@ -249,11 +249,11 @@ pt_ask(struct pt_packet *p, int *fd)
 	int error;
 	uint32_t kind = p->kind;
 
-	hold(&old);
+	pt_hold(&old);
 	error = pt_send(p, -1);
 	if (error == 0)
 		error = receive(p, fd);
-	release(&old);
+	pt_release(&old);
 	if (error == 0 && p->kind != kind)
 		error = EPROTO;
 	if (error == 0 && p->a != 0)
@@ -326,9 +326,9 @@ pt_enter(void)
 		return t;
 	}
 	if (pt_connection.state == PT_NEVER) {
-		hold(&old);
+		pt_hold(&old);
 		connect_once();
-		release(&old);
+		pt_release(&old);
 	}
 	if (pt_connection.state != PT_THERE)
 		return NULL;
@@ -386,9 +386,10 @@ before_fork(void)
 	struct pt_packet p = { 0 };
 	sigset_t old;
 
-	hold(&old);
+	pt_hold(&old);
 	forking = old;
 	memset(fork_token, 0, sizeof fork_token);
+	pt_stay(); /* the child has it, too */
 	if (pt_connection.state != PT_THERE)
 		return;
 	p.kind = PT_FORK;
@@ -402,7 +403,7 @@ after_fork_parent(void)
 	sigset_t old = forking;
 
 	memset(fork_token, 0, sizeof fork_token);
-	release(&old);
+	pt_release(&old);
 }
 
 /* The child is another task. Its parent's lanes are not in its memory (MADV_DONTFORK). */
@@ -426,7 +427,7 @@ after_fork_child(void)
 	pt_begins();
 	if (was)
 		connect_once();
-	release(&old);
+	pt_release(&old);
 	if (was)
 		learn_names();
 }
@@ -452,9 +453,9 @@ portcullis_task(void)
 		errno = saved;
 		return;
 	}
-	hold(&old);
+	pt_hold(&old);
 	connect_once();
-	release(&old);
+	pt_release(&old);
 	learn_names();
 	errno = saved;
 }

@@ -2,6 +2,7 @@
 #ifndef LIBMACH_H
 #define LIBMACH_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <mach/mach_types.h>
@@ -42,6 +43,8 @@ PT_HIDDEN struct pt_thread *pt_enter(void);	    /* the lane for a call; NULL if 
 PT_HIDDEN void pt_leave(struct pt_thread *);
 PT_HIDDEN int pt_ask(struct pt_packet *, int *fd); /* sends, and receives the answer; 0, or an errno */
 PT_HIDDEN int pt_send(const struct pt_packet *, int fd);
+PT_HIDDEN void pt_hold(sigset_t *old);		    /* the lock, with all signals blocked; it is held over fork */
+PT_HIDDEN void pt_release(const sigset_t *old);
 PT_HIDDEN int pt_kernel_gone(void);		    /* looks whether it is, and remembers */
 PT_HIDDEN int pt_away(int fd);			    /* moves a descriptor out of the program's way */
 PT_HIDDEN struct pt_thread *pt_me(void);
@@ -72,8 +75,11 @@ extern mach_port_t bootstrap_port;
 /* memory.c */
 PT_HIDDEN int pt_do(uint32_t upcall, uint64_t args[4], void *from, void *to, size_t room);
 PT_HIDDEN int pt_read(void *to, uint64_t from, size_t n);
+PT_HIDDEN int pt_copy(void *to, uint64_t from, size_t n); /* pt_read, quicker for much memory */
 PT_HIDDEN int pt_write(uint64_t to, const void *from, size_t n);
-PT_HIDDEN void pt_unmap(uint64_t address, uint64_t size);
+PT_HIDDEN int pt_unmap(uint64_t address, uint64_t size); /* 0, or an errno */
+PT_HIDDEN void pt_landed(uint64_t address, uint64_t size, uint32_t number);
+PT_HIDDEN void pt_stay(void); /* nothing that has landed is to be returned; the lock is held */
 PT_HIDDEN size_t pt_page(void);
 
 /* host.c */

@@ -1,11 +1,17 @@
 /* The memory of the process itself. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <mach/vm_page_size.h>
 #include <mach/mach_vm.h>
@@ -73,6 +79,75 @@ pt_write(uint64_t to, const void *from, size_t n)
 	return move((void *)(uintptr_t)from, to, n, 1);
 }
 
+/* Linux's PROCMAP_QUERY, which not all headers have. */
+struct query {
+	uint64_t size, flags, address, start, end, protection, page, offset, inode;
+	uint32_t major, minor, name_size, build_size;
+	uint64_t name, build;
+};
+#define QUERY _IOWR('f', 17, struct query)
+#define QUERY_READABLE 1
+
+/* Says that memory is there, can be read, and is no file's, which another may shorten. What Linux does not say is no. */
+static int
+solid(uint64_t from, size_t n)
+{
+	struct query q;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	uint64_t at = from;
+
+	if (fd < 0)
+		return 0;
+	for (int i = 0; i < 16 && at - from < n; i++, at = q.end) {
+		memset(&q, 0, sizeof q);
+		q.size = sizeof q;
+		q.address = at;
+		if (ioctl(fd, QUERY, &q) != 0 || !(q.protection & QUERY_READABLE) || q.inode != 0 || q.end <= at)
+			break;
+	}
+	close(fd);
+	return at - from >= n;
+}
+
+/* What is larger than the caches of a processor is copied past them: it would only drive out what is read next. */
+static void
+copy(char *to, const char *from, size_t n)
+{
+#ifdef __SSE2__
+	enum { LARGE = 8 << 20, AHEAD = 512 };
+
+	if (n >= LARGE && ((uintptr_t)to & 15) == 0) {
+		for (; n >= 64; n -= 64, to += 64, from += 64) {
+			__m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
+			__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
+			__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(from + 32));
+			__m128i d = _mm_loadu_si128((const __m128i *)(const void *)(from + 48));
+
+			_mm_prefetch(from + AHEAD, _MM_HINT_NTA);
+			_mm_stream_si128((__m128i *)(void *)to, a);
+			_mm_stream_si128((__m128i *)(void *)(to + 16), b);
+			_mm_stream_si128((__m128i *)(void *)(to + 32), c);
+			_mm_stream_si128((__m128i *)(void *)(to + 48), d);
+		}
+		_mm_sfence();
+	}
+#endif
+	memcpy(to, from, n);
+}
+
+/* A system call that copies takes up to three times as long as memcpy. From some size on that is more than to ask whether
+ * the memory is there, which a thread that sends does not take away meanwhile. */
+int
+pt_copy(void *to, uint64_t from, size_t n)
+{
+	enum { MUCH = 128 << 10 };
+
+	if (n < MUCH || from + n < from || !solid(from, n))
+		return pt_read(to, from, n);
+	copy(to, (const void *)(uintptr_t)from, n);
+	return 0;
+}
+
 static int
 protection(uint64_t p)
 {
@@ -96,7 +171,7 @@ pt_do(uint32_t upcall, uint64_t args[4], void *from, void *to, size_t room)
 		return 0;
 	}
 	case PT_UPCALL_UNMAP:
-		return munmap((void *)(uintptr_t)args[0], args[1]) == 0 ? 0 : errno;
+		return pt_unmap(args[0], args[1]);
 	case PT_UPCALL_PROTECT:
 		return mprotect((void *)(uintptr_t)args[0], args[1], protection(args[2])) == 0 ? 0 : errno;
 	case PT_UPCALL_READ:
@@ -120,11 +195,80 @@ pages(uint64_t *address, uint64_t *size)
 	return 1;
 }
 
+/* ---- Memory that the kernel has use for again ---------------------------------------------------------------------- */
+
+/* What came in files that have numbers. It is returned if it is unmapped as a whole, by a call of this library, and the
+ * process has no child that has it, too. It stays the process's else, and the kernel forgets it some day. */
+static struct landed {
+	uint64_t address, size;
+	uint32_t number; /* 0: none */
+} landed[32];
+static uint32_t landings; /* how many there are */
+
+/* Removes what lies in a stretch of pages; returns the number of what is the stretch. The lock is held. */
+static uint32_t
+forget(uint64_t address, uint64_t size)
+{
+	uint32_t number = 0;
+
+	for (size_t i = 0; i < sizeof landed / sizeof *landed; i++) {
+		struct landed *l = &landed[i];
+
+		if (l->number == 0 || l->address + l->size <= address || address + size <= l->address)
+			continue;
+		if (l->address == address && l->size == size)
+			number = l->number;
+		l->number = 0;
+		__atomic_sub_fetch(&landings, 1, __ATOMIC_SEQ_CST);
+	}
+	return number;
+}
+
 void
+pt_landed(uint64_t address, uint64_t size, uint32_t number)
+{
+	sigset_t old;
+
+	if (!pages(&address, &size))
+		return;
+	pt_hold(&old);
+	forget(address, size); /* the program may have unmapped what was there before */
+	for (size_t i = 0; i < sizeof landed / sizeof *landed; i++) {
+		if (landed[i].number != 0)
+			continue;
+		landed[i] = (struct landed){ address, size, number };
+		__atomic_add_fetch(&landings, 1, __ATOMIC_SEQ_CST);
+		break;
+	}
+	pt_release(&old);
+}
+
+void
+pt_stay(void)
+{
+	forget(0, ~(uint64_t)0);
+}
+
+int
 pt_unmap(uint64_t address, uint64_t size)
 {
-	if (size != 0 && pages(&address, &size))
-		munmap((void *)(uintptr_t)address, size);
+	struct pt_packet p = { 0 };
+	sigset_t old;
+
+	if (size == 0 || !pages(&address, &size))
+		return EINVAL;
+	if (__atomic_load_n(&landings, __ATOMIC_SEQ_CST) != 0) {
+		pt_hold(&old);
+		p.a = forget(address, size);
+		pt_release(&old);
+	}
+	if (munmap((void *)(uintptr_t)address, size) != 0)
+		return errno;
+	if (p.a != 0) {
+		p.kind = PT_RETURN;
+		pt_send(&p, -1);
+	}
+	return 0;
 }
 
 /* ---- Calls that XNU has traps for, on the own task ---------------------------------------------------------------- */

@@ -62,8 +62,9 @@ give(struct pt_thread *t, uint32_t entry, int fd)
 	return error;
 }
 
+/* Fetches a memory file, and the number to return it with. */
 static int
-take(struct pt_thread *t, uint32_t entry)
+take(struct pt_thread *t, uint32_t entry, uint32_t *number)
 {
 	struct pt_packet p = { 0 };
 	int fd = -1;
@@ -73,6 +74,7 @@ take(struct pt_thread *t, uint32_t entry)
 	p.b = entry;
 	if (pt_ask(&p, &fd) != 0)
 		return -1;
+	*number = p.b;
 	return fd;
 }
 
@@ -160,8 +162,8 @@ lay_out(struct outgoing *o, void *message, size_t size, int bulk)
 		p->address = address;
 		p->size = n;
 		place = align(o->used, 16);
-		if (!bulk && n <= PT_INLINE_MAX && place + n <= PT_IN_SIZE) {
-			if (pt_read(in + place, address, n) != 0)
+		if (!bulk && n <= PT_LENT_MAX && place + n <= PT_IN_SIZE) {
+			if (pt_copy(in + place, address, n) != 0)
 				continue;
 			p->offset = place;
 			o->used = place + n;
@@ -198,11 +200,14 @@ place(struct pt_thread *t, uint32_t i)
 	void *m;
 
 	if (offset == PT_BULK) {
-		int fd = take(t, i);
+		uint32_t number;
+		int fd = take(t, i, &number);
 		if (fd < 0)
 			return 0;
 		m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 		close(fd);
+		if (number != 0 && m != MAP_FAILED)
+			pt_landed((uint64_t)(uintptr_t)m, size, number);
 	} else {
 		if (offset > PT_OUT_SIZE || size > PT_OUT_SIZE - offset)
 			return 0;
@@ -266,6 +271,7 @@ struct call {
 static const char *
 fetch(struct pt_thread *t, size_t *size, void **mapped)
 {
+	uint32_t number;
 	int fd;
 
 	*mapped = NULL;
@@ -274,7 +280,7 @@ fetch(struct pt_thread *t, size_t *size, void **mapped)
 		return (const char *)t->lane + PT_OUT;
 	}
 	*size = t->lane->ool_out[0].size;
-	if ((fd = take(t, 0)) < 0)
+	if ((fd = take(t, 0, &number)) < 0)
 		return NULL;
 	*mapped = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);

@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#define PT_VERSION 2
+#define PT_VERSION 3
 #define PT_ENVIRONMENT "PORTCULLIS_KERNEL"
 
 /* ---- The lane ---------------------------------------------------------------------------------------------------- */
@@ -33,10 +33,10 @@
  * Between the two the lane belongs to the kernel. All accesses to posted, kernel_state, done and task_waits are
  * sequentially consistent. Futexes are shared, not private.
  */
-#define PT_LANE_SIZE 0x240000
+#define PT_LANE_SIZE 0x1240000
 #define PT_IN 0x1000
-#define PT_IN_SIZE 0x11f000
-#define PT_OUT 0x120000
+#define PT_IN_SIZE 0x111f000
+#define PT_OUT 0x1120000
 #define PT_OUT_SIZE 0x120000
 
 /* How much of what goes in the kernel looks at: the message, or what another operation is given. */
@@ -88,15 +88,21 @@ struct pt_lane {
  * Out: the kernel writes cookies (PT_COOKIE + index) into the descriptors' addresses and lists them in ool_out. The task
  * makes memory for each, fills it from offset or, for PT_BULK, with a private mapping of the file that PT_TAKE brings,
  * and replaces the cookie by its address.
+ *
+ * A file that PT_TAKE brings with a number is the kernel's, which nobody else can write: it stays as it is until the task
+ * returns the number with PT_RETURN, and may hold anything from then on. Behind the bytes it holds zeros to the end of the
+ * page. The kernel uses it again for what the same process receives, so that it need not make new pages. Who returns a
+ * number has no mapping of the file any more, nor has a child of its. Nobody needs to return one.
  */
 #define PT_BULK (~(uint64_t)0)
 #define PT_COOKIE 0x00c0ffee00000000u
 #define PT_OOL_MAX 48
 
 /*
- * Pieces up to this size travel in the lane if there is room. The pages of a lane are there from the first use on: to
- * copy through them, four times from task to task, takes less time than to make and map a memory file.
+ * Pieces up to these sizes travel in the lane if there is room: to the kernel, and from it. The pages of a lane are there
+ * from the first use on: to copy through them takes less time than to make pages and a memory file of them.
  */
+#define PT_LENT_MAX 0x1000000
 #define PT_INLINE_MAX 0x110000
 
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */
@@ -205,11 +211,13 @@ enum pt_packet_kind {
 			    becomes a Mach thread; the process's first lane may be that of any thread */
 	PT_DOORBELL = 3, /* lane's index in a; no answer */
 	PT_GIVE = 4,	 /* lane's index in a, entry of ool_in in b, with a memory file; no answer. Before the trap */
-	PT_TAKE = 5,	 /* lane's index in a, entry of ool_out in b -> PT_TAKE: status in a, with a memory file */
+	PT_TAKE = 5,	 /* lane's index in a, entry of ool_out in b -> PT_TAKE: status in a, number in b (0: none), with a
+			    memory file */
 	PT_FORK = 6,	 /* -> PT_FORK: status in a, token for the child's PT_HELLO. What a child inherits is settled now */
 	PT_INTERRUPT = 7, /* lane's index in a: what its trap waits for is interrupted; no answer */
 	PT_FAULT = 8,	 /* a record of the area, in a, is filled in; no answer here */
 	PT_BYE = 9,	 /* the task detaches from the kernel: its space ends, the process goes on; no answer */
+	PT_RETURN = 10,	 /* number of a memory file in a, which the task does not use any more; no answer */
 	PT_LIST = 16,	 /* the only packet of a connection that is no task's: -> PT_LIST: status in a (0, or an errno with a
 			    text), with a memory file that lists the kernel's tasks and ports as JSON */
 	PT_FATE = 17,	 /* the same for what befell the process in a -> PT_FATE: status in a, with a memory file of JSON */

@@ -167,7 +167,7 @@ func (th *Thread) piece(address uint64, b []byte, behind int) error {
 	p := trap.Piece{Address: address, Size: uint64(len(b)), Offset: trap.Bulk}
 	at := (max(th.used, behind) + 15) &^ 15
 	var f *os.File
-	if len(b) <= trap.InlineMax && behind <= trap.RequestMax && at+len(b) <= trap.InSize {
+	if len(b) <= trap.LentMax && behind <= trap.RequestMax && at+len(b) <= trap.InSize {
 		copy(th.mem.In()[at:], b)
 		p.Offset = uint64(at)
 		th.used = at + len(b)
@@ -199,7 +199,7 @@ func (th *Thread) lent() ([]byte, error) {
 
 // take fetches the memory file of an entry.
 func (th *Thread) take(entry uint32) ([]byte, error) {
-	f, _, err := th.task.ask(&trap.Packet{Kind: trap.Take, A: th.index, B: entry})
+	f, answer, err := th.task.ask(&trap.Packet{Kind: trap.Take, A: th.index, B: entry})
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,17 @@ func (th *Thread) take(entry uint32) ([]byte, error) {
 		return nil, trap.ErrPacket
 	}
 	defer f.Close()
-	b := make([]byte, th.c.OOLOut[entry].Size)
+	size := th.c.OOLOut[entry].Size
+	if answer.B != 0 {
+		from, err := trap.MapLanding(f, size)
+		if err != nil {
+			return nil, err
+		}
+		b := clone(from)
+		trap.UnmapBulk(from)
+		return b, th.task.socket.Send(&trap.Packet{Kind: trap.Return, A: answer.B}, nil)
+	}
+	b := make([]byte, size)
 	_, err = io.ReadFull(io.NewSectionReader(f, 0, int64(len(b))), b)
 	return b, err
 }

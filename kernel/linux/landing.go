@@ -1,0 +1,189 @@
+//go:build linux
+
+package linux
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"time"
+
+	"portcullis.dev/trap"
+)
+
+// landing is memory that one process receives in: a file of the kernel's, which the process maps for itself. Once it has
+// returned it the kernel fills it again, so that no pages need be made. No other process ever gets it, as the old mapping
+// of one that deceives the kernel shows what is in it next.
+type landing struct {
+	number uint32
+	mem    *trap.Memory
+	state  landingState
+}
+
+type landingState int
+
+const (
+	landingFree   landingState = iota
+	landingFilled              // being filled, by a worker
+	landingOut                 // the process's
+)
+
+// Out of line a process receives in landings from leastLanded bytes on, one in Go from where its lane ends: it copies into
+// memory of its heap.
+const leastLanded = 256 << 10
+
+// What a kernel holds in landings: bytes of one process and of all, and number. Beyond it forgets the one that was used
+// longest ago, which then is the process's alone, if it has it.
+const (
+	landedMost    = 64 << 20
+	allLandedMost = 512 << 20
+	landingsMost  = 16
+)
+
+// landTime is how often it is seen to that no process has landings that it does not use.
+const landTime = 5 * time.Second
+
+// landings are those of a process.
+type landings struct {
+	mu     sync.Mutex
+	of     *Process
+	all    []*landing // the one that was used longest ago first
+	held   int64
+	last   uint32
+	used   bool // since tidy looked
+	timed  bool
+	closed bool
+}
+
+// land puts a piece of memory where the thread can map it; false if it is to go another way.
+func (l *lane) land(entry uint32, p placed) bool {
+	n, least := len(p.data), leastLanded
+	if l.process.flags&trap.HelloGo != 0 {
+		least = trap.InlineMax + 1
+	}
+	if n < least {
+		return false
+	}
+	ls := &l.process.landings
+	at := ls.obtain(l.process, n)
+	if at == nil {
+		return false
+	}
+	p.copyTo(at.mem.B[:n])
+	clear(at.mem.B[n:min(len(at.mem.B), (n+pageSize-1)&^(pageSize-1))])
+	ls.mu.Lock()
+	at.state = landingOut
+	own, err := trap.Duplicate(at.mem.File)
+	ls.mu.Unlock()
+	if err != nil {
+		ls.back(at.number)
+		return false
+	}
+	held := l.process.hold(own)
+	if held.File == nil {
+		ls.back(at.number)
+		return false
+	}
+	held.landing = at
+	l.bulk.putOut(entry, held)
+	return true
+}
+
+// obtain returns a landing for n bytes that is to be filled; nil if there can be none.
+func (ls *landings) obtain(p *Process, n int) *landing {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.of, ls.used = p, true
+	best := -1
+	for i, l := range ls.all {
+		size := len(l.mem.B)
+		if l.state == landingFree && n <= size && size <= 2*n && (best < 0 || size < len(ls.all[best].mem.B)) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		l := ls.all[best]
+		l.state = landingFilled
+		ls.all = append(slices.Delete(ls.all, best, best+1), l)
+		return l
+	}
+	step := 1 << max(12, bits.Len(uint(n-1))-3) // at most a quarter more
+	size := (n + step - 1) &^ (step - 1)
+	if size > landedMost {
+		return nil
+	}
+	for ls.held+int64(size) > landedMost || len(ls.all) >= landingsMost {
+		if !ls.forget() {
+			return nil
+		}
+	}
+	if ls.closed || p.kernel.landed.Load()+int64(size) > allLandedMost {
+		return nil
+	}
+	mem, err := trap.NewLanding(size)
+	if err != nil {
+		return nil
+	}
+	if !ls.timed {
+		ls.timed = true
+		time.AfterFunc(landTime, ls.tidy)
+	}
+	ls.last++
+	l := &landing{number: ls.last, mem: mem, state: landingFilled}
+	ls.all = append(ls.all, l)
+	ls.held += int64(size)
+	p.kernel.landed.Add(int64(size))
+	return l
+}
+
+// forget gives up a landing: one that is free if there is any.
+func (ls *landings) forget() bool {
+	for _, state := range []landingState{landingFree, landingOut} {
+		if i := slices.IndexFunc(ls.all, func(l *landing) bool { return l.state == state }); i >= 0 {
+			ls.drop(i)
+			return true
+		}
+	}
+	return false
+}
+
+func (ls *landings) drop(i int) {
+	size := int64(len(ls.all[i].mem.B))
+	ls.all[i].mem.Close()
+	ls.all = slices.Delete(ls.all, i, i+1)
+	ls.held -= size
+	ls.of.kernel.landed.Add(-size)
+}
+
+// back takes a landing that the process does not use any more. One that was forgotten is nobody's business.
+func (ls *landings) back(number uint32) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
+		if l.number == number && l.state == landingOut {
+			l.state = landingFree
+		}
+	}
+}
+
+// tidy gives up the landings of a process that has not received in any for a while.
+func (ls *landings) tidy() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if !ls.used {
+		for ls.forget() {
+		}
+	}
+	if ls.used, ls.timed = false, len(ls.all) > 0; ls.timed {
+		time.AfterFunc(landTime, ls.tidy)
+	}
+}
+
+// close gives up all. Nobody fills any.
+func (ls *landings) close() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.closed = true
+	for ls.forget() {
+	}
+}

@@ -6,15 +6,18 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"portcullis.dev/mach"
+	"portcullis.dev/trap"
 	"portcullis.dev/trap/task"
 )
 
-// lentSize is that of memory which goes through lanes.
-const lentSize = 100_000
+// sizeVariable is how much memory a process is to send.
+const sizeVariable = "PORTCULLIS_TEST_SIZE"
 
 func init() {
 	// lends sends memory that is received when its lane has something else in it: after other messages, and after a call
@@ -37,9 +40,13 @@ func init() {
 		if err != nil {
 			return err
 		}
+		size, err := strconv.Atoi(os.Getenv(sizeVariable))
+		if err != nil {
+			return err
+		}
 		message := func(fill byte) *task.Message {
 			m := &task.Message{Dest: port, DestDisposition: mach.CopySend, Complex: true}
-			m.AddMemory(bytes.Repeat([]byte{fill}, lentSize), false, false)
+			m.AddMemory(bytes.Repeat([]byte{fill}, size), false, false)
 			return m
 		}
 		take := func(th *task.Thread, fill byte) error {
@@ -47,7 +54,7 @@ func init() {
 			if err != nil {
 				return err
 			}
-			if len(got.Items) != 1 || !bytes.Equal(got.Items[0].Data, bytes.Repeat([]byte{fill}, lentSize)) {
+			if len(got.Items) != 1 || !bytes.Equal(got.Items[0].Data, bytes.Repeat([]byte{fill}, size)) {
 				return fmt.Errorf("message %d: what came is not what went", fill)
 			}
 			return nil
@@ -63,9 +70,10 @@ func init() {
 				return err
 			}
 		}
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		interrupted := message(10)
+		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
-		if _, err := a.Msg(short, message(10), task.Args{Options: send | mach.RcvMsg, Receive: never}); err == nil {
+		if _, err := a.Msg(short, interrupted, task.Args{Options: send | mach.RcvMsg, Receive: never}); err == nil {
 			return fmt.Errorf("an answer came from nowhere")
 		}
 		if _, err := a.Msg(ctx, message(11), task.Args{Options: send}); err != nil {
@@ -97,6 +105,27 @@ func init() {
 
 // TestLent checks that memory arrives as it was sent, whatever the sender's lane holds by then.
 func TestLent(t *testing.T) {
-	w := newWorld(t, 0x402, nil)
-	w.start("lends").hears("done")
+	for _, size := range []int{100_000, trap.InlineMax + 1, trap.LentMax, trap.LentMax + 1} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			w := newWorld(t, 0x402, nil)
+			a := w.start("lends", fmt.Sprintf("%s=%d", sizeVariable, size))
+			a.hears("done")
+			a.ends()
+			w.holdsNothing()
+		})
+	}
+}
+
+// holdsNothing waits until the kernel holds no memory for anybody.
+func (w *world) holdsNothing() {
+	w.Helper()
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		large, landed := w.Held()
+		if large == 0 && landed == 0 {
+			return
+		}
+		if time.Now().After(until) {
+			w.Fatalf("the kernel holds %d bytes of large buffers, and lets processes receive in %d", large, landed)
+		}
+	}
 }

@@ -80,6 +80,11 @@ func init() {
 				m.AddMemory(make([]byte, 300_000), false, false)
 			}
 			th.Peer().Call(&m, nil)
+			if n%8 == 0 {
+				m = task.Message{Dest: port, DestDisposition: mach.MakeSendOnce, Complex: true}
+				m.AddMemory(make([]byte, landSize), false, false)
+				th.Msg(context.Background(), &m, task.Args{Options: mach.SendMsg | mach.RcvMsg | mach.SendMQCall, Receive: port})
+			}
 			m = task.Message{Dest: port, DestDisposition: mach.MakeSendOnce} // nobody receives this one
 			th.Peer().Send(&m, nil)
 			if n%2 == 0 {
@@ -189,6 +194,7 @@ func TestStorm(t *testing.T) {
 		if len(w.Processes()) == 1 && after.files <= before.files && after.goroutines <= before.goroutines &&
 			after.mappings <= before.mappings && counts.Spaces == counted.Spaces && counts.Messages == counted.Messages &&
 			counts.Bytes == counted.Bytes {
+			w.holdsNothing()
 			break
 		}
 		if time.Now().After(until) {

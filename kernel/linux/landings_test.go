@@ -1,0 +1,110 @@
+//go:build linux
+
+package linux
+
+import (
+	"testing"
+
+	"portcullis.dev/trap"
+)
+
+// TestLandings follows the landings of one process: which are used again, which are forgotten, and how much there is.
+func TestLandings(t *testing.T) {
+	k := &Kernel{}
+	p := &Process{kernel: k}
+	ls := &p.landings
+	ls.timed = true // tidy is called by hand
+	obtain := func(n int) *landing {
+		t.Helper()
+		l := ls.obtain(p, n)
+		if l == nil {
+			t.Fatalf("no landing for %d bytes", n)
+		}
+		if size := len(l.mem.B); size < n || size > n+n/4+pageSize || size%pageSize != 0 {
+			t.Fatalf("a landing of %d bytes for %d", size, n)
+		}
+		return l
+	}
+	out := func(l *landing) uint32 {
+		l.state = landingOut
+		return l.number
+	}
+	const size = 1 << 20
+	first := obtain(size)
+	ls.back(first.number) // it is not the process's yet
+	if second := obtain(size); second == first {
+		t.Error("memory that is being filled is used again")
+	} else {
+		ls.back(out(second))
+		if again := obtain(size - pageSize); again != second {
+			t.Error("memory that came back is not used again")
+		}
+		out(second)
+	}
+	ls.back(out(first))
+	if l := obtain(size / 4); l == first {
+		t.Error("memory is used for a fourth of it")
+	}
+	// All that is out is forgotten in turn; what is being filled is not.
+	kept := obtain(3 << 20)
+	for range 4 * landingsMost {
+		out(obtain(6 << 20))
+		if held := k.landed.Load(); held != ls.held || held > landedMost || len(ls.all) > landingsMost {
+			t.Fatalf("%d bytes in %d landings, all %d", ls.held, len(ls.all), held)
+		}
+	}
+	if kept.mem.B == nil {
+		t.Error("memory is forgotten that is being filled")
+	}
+	ls.back(first.number) // long forgotten
+	if l := ls.obtain(p, landedMost+1); l != nil {
+		t.Errorf("a landing of %d bytes", len(l.mem.B))
+	}
+	last := obtain(2 << 20)
+	ls.back(out(last))
+	ls.tidy()
+	if last.mem.B == nil {
+		t.Error("what was used since is tidied away")
+	}
+	out(kept)
+	ls.tidy()
+	if n := k.landed.Load(); n != ls.held || len(ls.all) != 1 { // the fourth, which is still being filled
+		t.Errorf("%d landings of %d bytes are left", len(ls.all), n)
+	}
+	k.landed.Add(allLandedMost)
+	if l := ls.obtain(p, size); l != nil {
+		t.Error("the kernel's bound is passed")
+	}
+	k.landed.Add(-allLandedMost)
+	out(ls.all[0])
+	ls.close()
+	if n := k.landed.Load(); n != 0 || len(ls.all) != 0 {
+		t.Errorf("%d landings of %d bytes are left", len(ls.all), n)
+	}
+	if l := ls.obtain(p, size); l != nil {
+		t.Error("who has ended gets memory")
+	}
+}
+
+// TestSealed checks that a landing's file is one that only the kernel can write, and that the kernel still can.
+func TestSealed(t *testing.T) {
+	m, err := trap.NewLanding(pageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := trap.MapMemory(m.File, pageSize); err == nil {
+		t.Error("it can be mapped to be written")
+	}
+	if _, err := m.File.WriteAt([]byte{1}, 0); err == nil {
+		t.Error("it can be written")
+	}
+	seen, err := trap.MapLanding(m.File, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trap.UnmapBulk(seen)
+	if m.B[99] = 42; seen[99] != 42 {
+		t.Error("what the kernel writes is not seen")
+	}
+}

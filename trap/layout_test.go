@@ -72,6 +72,8 @@ func TestLayout(t *testing.T) {
 		"PT_LENT_MAX":                             LentMax,
 		"PT_COOKIE":                               Cookie,
 		"PT_BULK":                                 Bulk,
+		"PT_LANDED":                               Landed,
+		"PT_KEPT":                                 Kept,
 		"PT_ANSWER_DONE":                          AnswerDone,
 		"PT_ANSWER_UPCALL":                        AnswerUpcall,
 		"PT_ANSWER_DYING":                         AnswerDying,

@@ -18,16 +18,14 @@ type Memory struct {
 const laneSeals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
 // NewMemory makes a memory file of a fixed size and maps it.
-func NewMemory(name string, size int) (*Memory, error) { return newMemory(name, size, laneSeals) }
-
-func newMemory(name string, size, seals int) (*Memory, error) {
+func NewMemory(name string, size int) (*Memory, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("making shared memory: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), name)
 	if err = unix.Ftruncate(fd, int64(size)); err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, laneSeals)
 	}
 	if err != nil {
 		f.Close()
@@ -133,28 +131,5 @@ func MapBulk(f *os.File, size uint64) ([]byte, error) {
 	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
 }
 
-// NewLanding makes a memory file that only the mapping returned can write, be it handed to whom it may.
-func NewLanding(size int) (*Memory, error) {
-	m, err := newMemory("landing", size, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
-	if err != nil {
-		return nil, err
-	}
-	const rest = unix.F_SEAL_FUTURE_WRITE | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(m.File.Fd(), unix.F_ADD_SEALS, rest); err != nil {
-		m.Close()
-		return nil, fmt.Errorf("sealing shared memory: %w", err)
-	}
-	return m, nil
-}
-
-// MapLanding maps the first bytes of a file of NewLanding, to be read only.
-func MapLanding(f *os.File, size uint64) ([]byte, error) {
-	b, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("mapping what was received: %w", err)
-	}
-	return b, nil
-}
-
-// UnmapBulk ends a mapping of MapBulk or MapLanding.
+// UnmapBulk ends a mapping of MapBulk.
 func UnmapBulk(b []byte) { unix.Munmap(b) }

@@ -37,6 +37,12 @@ const (
 // Bulk as the offset of a piece says that it is a memory file, given or taken over the socket.
 const Bulk = ^uint64(0)
 
+// Landed and a number as the offset of a piece say that it is in the memory file that was returned with the number.
+const Landed = uint64(0xffffffff00000000)
+
+// Kept says of a memory file that is returned that it is still mapped.
+const Kept = 1
+
 // Cookie is what stands for the address of piece 0 in a message to a task; the task puts its own address there.
 const Cookie = 0x00c0ffee00000000
 

@@ -4,10 +4,12 @@ package linux
 
 import (
 	"math/bits"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"portcullis.dev/trap"
 )
 
@@ -18,6 +20,7 @@ type landing struct {
 	number uint32
 	mem    *trap.Memory
 	state  landingState
+	kept   bool // free, and the process has it mapped
 }
 
 type landingState int
@@ -55,8 +58,9 @@ type landings struct {
 	closed bool
 }
 
-// land puts a piece of memory where the thread can map it; false if it is to go another way.
-func (l *lane) land(entry uint32, p placed) bool {
+// land puts a piece of memory where the thread has it mapped, or can map it, and takes down where; false if it is to go
+// another way.
+func (l *lane) land(e *trap.Piece, entry uint32, p placed) bool {
 	n, least := len(p.data), leastLanded
 	if l.process.flags&trap.HelloGo != 0 {
 		least = trap.InlineMax + 1
@@ -71,22 +75,60 @@ func (l *lane) land(entry uint32, p placed) bool {
 	}
 	p.copyTo(at.mem.B[:n])
 	clear(at.mem.B[n:min(len(at.mem.B), (n+pageSize-1)&^(pageSize-1))])
-	ls.mu.Lock()
-	at.state = landingOut
-	own, err := trap.Duplicate(at.mem.File)
-	ls.mu.Unlock()
-	if err != nil {
-		ls.back(at.number)
+	kept, file := ls.handOver(at)
+	if kept {
+		e.Offset = trap.Landed + uint64(at.number)
+		return true
+	}
+	if file == nil {
 		return false
 	}
-	held := l.process.hold(own)
+	held := l.process.hold(file)
 	if held.File == nil {
-		ls.back(at.number)
+		ls.back(at.number, false)
 		return false
 	}
 	held.landing = at
 	l.bulk.putOut(entry, held)
 	return true
+}
+
+// handOver makes a landing that was filled the process's. If that has it mapped it needs no file.
+func (ls *landings) handOver(l *landing) (kept bool, file *os.File) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.state = landingOut
+	if kept = l.kept; kept {
+		l.kept = false // until it says so again
+		return kept, nil
+	}
+	file, err := trap.Duplicate(l.mem.File)
+	if err != nil {
+		l.state = landingFree
+	}
+	return false, file
+}
+
+// take returns the file of a landing that the process has; nil if it has none with the number.
+func (ls *landings) take(number uint32) *os.File {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l := ls.find(number)
+	if l == nil {
+		return nil
+	}
+	file, _ := trap.Duplicate(l.mem.File)
+	return file
+}
+
+// find returns a landing that the process has; nil if there is none with the number.
+func (ls *landings) find(number uint32) *landing {
+	for _, l := range ls.all {
+		if l.number == number && l.state == landingOut {
+			return l
+		}
+	}
+	return nil
 }
 
 // obtain returns a landing for n bytes that is to be filled; nil if there can be none.
@@ -120,7 +162,7 @@ func (ls *landings) obtain(p *Process, n int) *landing {
 	if ls.closed || p.kernel.landed.Load()+int64(size) > allLandedMost {
 		return nil
 	}
-	mem, err := trap.NewLanding(size)
+	mem, err := trap.NewMemory("landing", size)
 	if err != nil {
 		return nil
 	}
@@ -148,21 +190,23 @@ func (ls *landings) forget() bool {
 }
 
 func (ls *landings) drop(i int) {
-	size := int64(len(ls.all[i].mem.B))
-	ls.all[i].mem.Close()
+	l, size := ls.all[i], int64(len(ls.all[i].mem.B))
+	if l.state == landingFree {
+		unix.Madvise(l.mem.B, unix.MADV_REMOVE) // the process may have kept it
+	}
+	l.mem.Close()
 	ls.all = slices.Delete(ls.all, i, i+1)
 	ls.held -= size
 	ls.of.kernel.landed.Add(-size)
 }
 
-// back takes a landing that the process does not use any more. One that was forgotten is nobody's business.
-func (ls *landings) back(number uint32) {
+// back takes a landing that the process does not use any more; it may still have it mapped. One that was forgotten is
+// nobody's business.
+func (ls *landings) back(number uint32, kept bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for _, l := range ls.all {
-		if l.number == number && l.state == landingOut {
-			l.state = landingFree
-		}
+	if l := ls.find(number); l != nil {
+		l.state, l.kept = landingFree, kept
 	}
 }
 

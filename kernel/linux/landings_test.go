@@ -26,25 +26,52 @@ func TestLandings(t *testing.T) {
 		return l
 	}
 	out := func(l *landing) uint32 {
-		l.state = landingOut
+		if _, f := ls.handOver(l); f != nil {
+			f.Close()
+		}
 		return l.number
 	}
 	const size = 1 << 20
 	first := obtain(size)
-	ls.back(first.number) // it is not the process's yet
+	ls.back(first.number, false) // it is not the process's yet
 	if second := obtain(size); second == first {
 		t.Error("memory that is being filled is used again")
 	} else {
-		ls.back(out(second))
+		ls.back(out(second), false)
 		if again := obtain(size - pageSize); again != second {
 			t.Error("memory that came back is not used again")
 		}
 		out(second)
 	}
-	ls.back(out(first))
+	// What the process has mapped is handed over without a file; it can have one all the same.
+	ls.back(out(first), true)
+	if again := obtain(size); again != first {
+		t.Error("memory that was kept is not used again")
+	}
+	if kept, f := ls.handOver(first); !kept || f != nil {
+		t.Errorf("memory that was kept is handed over with %v", f)
+	}
+	f := ls.take(first.number)
+	if f == nil {
+		t.Fatal("there is no file of memory that is out")
+	}
+	defer f.Close()
+	mapped, err := trap.MapMemory(f, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped.B[size-1] = 42
+	ls.back(first.number, false)
+	if ls.take(first.number) != nil {
+		t.Error("there is a file of memory that is not out")
+	}
 	if l := obtain(size / 4); l == first {
 		t.Error("memory is used for a fourth of it")
 	}
+	if l := obtain(size); l != first || l.mem.B[size-1] != 42 {
+		t.Error("memory that came back is not used again, or is not what was mapped")
+	}
+	ls.back(out(first), true)
 	// All that is out is forgotten in turn; what is being filled is not.
 	kept := obtain(3 << 20)
 	for range 4 * landingsMost {
@@ -53,15 +80,18 @@ func TestLandings(t *testing.T) {
 			t.Fatalf("%d bytes in %d landings, all %d", ls.held, len(ls.all), held)
 		}
 	}
+	if mapped.B[size-1] != 0 {
+		t.Error("memory that is forgotten stays with who has it mapped")
+	}
 	if kept.mem.B == nil {
 		t.Error("memory is forgotten that is being filled")
 	}
-	ls.back(first.number) // long forgotten
+	ls.back(first.number, false) // long forgotten
 	if l := ls.obtain(p, landedMost+1); l != nil {
 		t.Errorf("a landing of %d bytes", len(l.mem.B))
 	}
 	last := obtain(2 << 20)
-	ls.back(out(last))
+	ls.back(out(last), false)
 	ls.tidy()
 	if last.mem.B == nil {
 		t.Error("what was used since is tidied away")
@@ -83,28 +113,5 @@ func TestLandings(t *testing.T) {
 	}
 	if l := ls.obtain(p, size); l != nil {
 		t.Error("who has ended gets memory")
-	}
-}
-
-// TestSealed checks that a landing's file is one that only the kernel can write, and that the kernel still can.
-func TestSealed(t *testing.T) {
-	m, err := trap.NewLanding(pageSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := trap.MapMemory(m.File, pageSize); err == nil {
-		t.Error("it can be mapped to be written")
-	}
-	if _, err := m.File.WriteAt([]byte{1}, 0); err == nil {
-		t.Error("it can be written")
-	}
-	seen, err := trap.MapLanding(m.File, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer trap.UnmapBulk(seen)
-	if m.B[99] = 42; seen[99] != 42 {
-		t.Error("what the kernel writes is not seen")
 	}
 }

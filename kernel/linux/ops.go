@@ -79,7 +79,7 @@ func (l *lane) write() bool {
 			trap.UnmapBulk(p.bulk.data)
 			l.bulk.putOut(count, p.bulk.file)
 			p.bulk = nil
-		case address != 0 && l.land(count, p):
+		case address != 0 && l.land(&e, count, p):
 		case address != 0 && len(p.data) <= trap.InlineMax && at+len(p.data) <= len(out):
 			p.copyTo(out[at:])
 			e.Offset, n = uint64(at), at+len(p.data)

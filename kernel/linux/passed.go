@@ -60,7 +60,7 @@ func (f *passed) many() bool {
 func (f *passed) own() *os.File {
 	file := f.File
 	if f.landing != nil {
-		f.of.landings.back(f.taken())
+		f.of.landings.back(f.taken(), false)
 	}
 	if file != nil {
 		f.File = nil

@@ -427,19 +427,22 @@ func (p *Process) packet(in *trap.Packet) error {
 		out.Token = token
 		return p.socket.Send(&out, nil)
 	case trap.Take:
-		l := p.lane(in.A)
 		var f *passed
-		if l != nil {
+		if in.C != 0 {
+			if file := p.landings.take(in.C); file != nil {
+				f = p.hold(file)
+			}
+		} else if l := p.lane(in.A); l != nil {
 			f = l.bulk.takeOut(in.B)
 		}
-		if f == nil {
+		if f == nil || f.File == nil {
 			return refuse(&p.socket, in.Kind, unix.ENOENT, errors.New("there is no such memory to take"))
 		}
 		defer f.Close()
 		out.B = f.taken()
 		return p.socket.Send(&out, f.File)
 	case trap.Return:
-		p.landings.back(in.A)
+		p.landings.back(in.A, in.B == trap.Kept)
 		return nil
 	case trap.Bye:
 		p.bye = true

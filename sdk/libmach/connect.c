@@ -389,7 +389,7 @@ before_fork(void)
 	pt_hold(&old);
 	forking = old;
 	memset(fork_token, 0, sizeof fork_token);
-	pt_stay(); /* the child has it, too */
+	pt_stay(0); /* the child has it, too */
 	if (pt_connection.state != PT_THERE)
 		return;
 	p.kind = PT_FORK;
@@ -418,6 +418,7 @@ after_fork_child(void)
 	pt_connection.fd = -1;
 	pt_connection.area = NULL;
 	pt_connection.state = PT_NEVER;
+	pt_stay(1);
 	for (struct pt_thread *t = &me; t != NULL; t = t->inner) {
 		t->lane = NULL;
 		t->busy = 0;

@@ -78,8 +78,9 @@ PT_HIDDEN int pt_read(void *to, uint64_t from, size_t n);
 PT_HIDDEN int pt_copy(void *to, uint64_t from, size_t n); /* pt_read, quicker for much memory */
 PT_HIDDEN int pt_write(uint64_t to, const void *from, size_t n);
 PT_HIDDEN int pt_unmap(uint64_t address, uint64_t size); /* 0, or an errno */
-PT_HIDDEN void pt_landed(uint64_t address, uint64_t size, uint32_t number);
-PT_HIDDEN void pt_stay(void); /* nothing that has landed is to be returned; the lock is held */
+PT_HIDDEN void pt_landed(uint64_t address, uint64_t size, uint32_t number, int fd);
+PT_HIDDEN uint64_t pt_kept(uint64_t size, uint32_t number); /* its address; 0 if it is mapped no more */
+PT_HIDDEN void pt_stay(int child); /* nothing that has landed is to be returned; the lock is held */
 PT_HIDDEN size_t pt_page(void);
 
 /* host.c */

@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -79,7 +82,7 @@ pt_write(uint64_t to, const void *from, size_t n)
 	return move((void *)(uintptr_t)from, to, n, 1);
 }
 
-/* Linux's PROCMAP_QUERY, which not all headers have. */
+/* Linux's PROCMAP_QUERY, which not all headers have: what it says of a mapping. */
 struct query {
 	uint64_t size, flags, address, start, end, protection, page, offset, inode;
 	uint32_t major, minor, name_size, build_size;
@@ -87,6 +90,50 @@ struct query {
 };
 #define QUERY _IOWR('f', 17, struct query)
 #define QUERY_READABLE 1
+
+/* The same for a Linux before 6.11, which has to be asked for the text. */
+static int
+search(int maps, uint64_t address, struct query *q)
+{
+	char text[8192], *line, *end;
+	size_t have = 0;
+	ssize_t n;
+
+	if (lseek(maps, 0, SEEK_SET) != 0)
+		return 0;
+	while ((n = read(maps, text + have, sizeof text - 1 - have)) > 0) {
+		have += (size_t)n;
+		text[have] = '\0';
+		for (line = text; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+			char readable;
+
+			if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %c%*s %" SCNx64 " %*s %" SCNu64, &q->start, &q->end, &readable,
+				&q->offset, &q->inode) != 5)
+				return 0;
+			if (address < q->end) {
+				q->protection = readable == 'r' ? QUERY_READABLE : 0;
+				return q->start <= address;
+			}
+		}
+		have -= (size_t)(line - text);
+		memmove(text, line, have);
+	}
+	return 0;
+}
+
+/* Asks for the mapping that an address is in; 0 if there is none, or Linux does not say. */
+static int
+ask(int maps, uint64_t address, struct query *q)
+{
+	memset(q, 0, sizeof *q);
+	q->size = sizeof *q;
+	q->address = address;
+	if (ioctl(maps, QUERY, q) == 0)
+		return 1;
+	return errno == ENOTTY && search(maps, address, q);
+}
+
+static int came(uint64_t from, size_t n);
 
 /* Says that memory is there, can be read, and is no file's, which another may shorten. What Linux does not say is no. */
 static int
@@ -98,13 +145,9 @@ solid(uint64_t from, size_t n)
 
 	if (fd < 0)
 		return 0;
-	for (int i = 0; i < 16 && at - from < n; i++, at = q.end) {
-		memset(&q, 0, sizeof q);
-		q.size = sizeof q;
-		q.address = at;
-		if (ioctl(fd, QUERY, &q) != 0 || !(q.protection & QUERY_READABLE) || q.inode != 0 || q.end <= at)
+	for (int i = 0; i < 16 && at - from < n; i++, at = q.end)
+		if (!ask(fd, at, &q) || !(q.protection & QUERY_READABLE) || (q.inode != 0 && !came(from, n)) || q.end <= at)
 			break;
-	}
 	close(fd);
 	return at - from >= n;
 }
@@ -197,77 +240,261 @@ pages(uint64_t *address, uint64_t *size)
 
 /* ---- Memory that the kernel has use for again ---------------------------------------------------------------------- */
 
-/* What came in files that have numbers. It is returned if it is unmapped as a whole, by a call of this library, and the
- * process has no child that has it, too. It stays the process's else, and the kernel forgets it some day. */
+/*
+ * What came in files that have numbers. Once the program gives it up as a whole, by a call of this library, it is moved
+ * where the program does not know of it, and the kernel told: the next that comes is there with its pages mapped. What
+ * the program does otherwise with such memory is its own business, and the kernel forgets the number some day; so it is
+ * with all that a child has, too.
+ */
 static struct landed {
-	uint64_t address, size;
+	uint64_t address, size, inode;
 	uint32_t number; /* 0: none */
+	uint32_t kept;	 /* given up: when */
 } landed[32];
-static uint32_t landings; /* how many there are */
+static uint32_t landings; /* how many the program has */
+static uint32_t keeps;	  /* counts what was given up */
+#define LANDED (sizeof landed / sizeof *landed)
 
-/* Removes what lies in a stretch of pages; returns the number of what is the stretch. The lock is held. */
-static uint32_t
+/* The most that is kept. */
+#define KEPT_MOST ((uint64_t)64 << 20)
+
+/* All of these are called with the lock held. */
+
+/* Removes what the program has in a stretch of pages, but for what is the stretch, which it returns. */
+static struct landed *
 forget(uint64_t address, uint64_t size)
 {
-	uint32_t number = 0;
+	struct landed *whole = NULL;
 
-	for (size_t i = 0; i < sizeof landed / sizeof *landed; i++) {
-		struct landed *l = &landed[i];
-
-		if (l->number == 0 || l->address + l->size <= address || address + size <= l->address)
+	for (struct landed *l = landed; l < landed + LANDED; l++) {
+		if (l->number == 0 || l->kept != 0 || l->address + l->size <= address || address + size <= l->address)
 			continue;
 		if (l->address == address && l->size == size)
-			number = l->number;
-		l->number = 0;
+			whole = l;
+		else
+			l->number = 0;
 		__atomic_sub_fetch(&landings, 1, __ATOMIC_SEQ_CST);
 	}
-	return number;
+	return whole;
+}
+
+/* Unmaps what was kept longest if there is more than there may be. */
+static void
+bound(void)
+{
+	for (;;) {
+		struct landed *oldest = NULL;
+		uint64_t all = 0;
+		uint32_t free = 0;
+
+		for (struct landed *l = landed; l < landed + LANDED; l++) {
+			free += l->number == 0;
+			if (l->number == 0 || l->kept == 0)
+				continue;
+			all += l->size;
+			if (oldest == NULL || keeps - l->kept > keeps - oldest->kept)
+				oldest = l;
+		}
+		if (oldest == NULL || (all <= KEPT_MOST && free != 0))
+			return;
+		munmap((void *)(uintptr_t)oldest->address, oldest->size);
+		oldest->number = oldest->kept = 0;
+	}
+}
+
+/* Linux's PAGEMAP_SCAN, which not all headers have. */
+struct scan {
+	uint64_t size, flags, start, end, walked, regions, count, most, inverted, mask, any, told;
+};
+struct scanned {
+	uint64_t start, end, categories;
+};
+#define SCAN _IOWR('f', 16, struct scan)
+#define SCAN_FILE 4
+#define SCAN_THERE (8 | 16) /* present, or swapped out */
+
+/* Gives up the pages that the program has written, which are no longer the file's; 0 if that cannot be. */
+static int
+clean(uint64_t address, uint64_t size)
+{
+	struct scanned found[32];
+	struct scan s = { 0 };
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), n = 0, ok = 1;
+
+	s.size = sizeof s;
+	s.start = address;
+	s.end = address + size;
+	s.regions = (uint64_t)(uintptr_t)found;
+	s.count = sizeof found / sizeof *found;
+	s.inverted = s.mask = SCAN_FILE;
+	s.any = s.told = SCAN_THERE;
+	for (; ok && fd >= 0 && s.start < s.end; s.start = s.walked) {
+		n = ioctl(fd, SCAN, &s);
+		if (n < 0 || s.walked <= s.start)
+			break;
+		for (int i = 0; i < n && ok; i++)
+			ok = madvise((void *)(uintptr_t)found[i].start, found[i].end - found[i].start, MADV_DONTNEED) == 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (s.start < s.end && ok) /* a Linux that cannot tell */
+		ok = madvise((void *)(uintptr_t)address, size, MADV_DONTNEED) == 0;
+	return ok;
+}
+
+/* Says that all of a stretch is one mapping of a file from its start, as it was when it came. */
+static int
+same(uint64_t address, uint64_t size, uint64_t inode)
+{
+	struct query q;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), ok;
+
+	if (fd < 0)
+		return 0;
+	ok = ask(fd, address, &q) && q.start <= address && q.end - address >= size && q.inode == inode &&
+	    q.offset == address - q.start;
+	close(fd);
+	return ok;
+}
+
+/* Moves memory where only this library knows of it, and undoes what the program has done to it; 0 if that cannot be, as
+ * where the program has moved it, or put something else in its place. */
+static uint64_t
+hide(uint64_t address, uint64_t size, uint64_t inode)
+{
+	void *p = (void *)(uintptr_t)address, *to;
+
+	if (mprotect(p, size, PROT_READ | PROT_WRITE) != 0 || madvise(p, size, MADV_DONTFORK) != 0 ||
+	    !same(address, size, inode) || !clean(address, size))
+		return 0;
+	to = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (to == MAP_FAILED)
+		return 0;
+	if (mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {
+		munmap(to, size);
+		return 0;
+	}
+	return (uint64_t)(uintptr_t)to;
+}
+
+/* Takes down that the program has memory. */
+static void
+add(uint64_t address, uint64_t size, uint64_t inode, uint32_t number)
+{
+	struct landed *before = forget(address, size); /* the program may have unmapped it */
+
+	if (before != NULL)
+		before->number = 0;
+	bound();
+	for (struct landed *l = landed; l < landed + LANDED; l++) {
+		if (l->number != 0)
+			continue;
+		*l = (struct landed){ address, size, inode, number, 0 };
+		__atomic_add_fetch(&landings, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+}
+
+/* Says that memory lies in what came so; that nobody shortens. */
+static int
+came(uint64_t from, size_t n)
+{
+	sigset_t old;
+	int found = 0;
+
+	if (__atomic_load_n(&landings, __ATOMIC_SEQ_CST) == 0)
+		return 0;
+	pt_hold(&old);
+	for (struct landed *l = landed; l < landed + LANDED; l++)
+		found |= l->number != 0 && l->address <= from && from - l->address <= l->size && l->size - (from - l->address) >= n;
+	pt_release(&old);
+	return found;
 }
 
 void
-pt_landed(uint64_t address, uint64_t size, uint32_t number)
+pt_landed(uint64_t address, uint64_t size, uint32_t number, int fd)
 {
+	struct stat st;
 	sigset_t old;
 
-	if (!pages(&address, &size))
+	if (!pages(&address, &size) || fstat(fd, &st) != 0)
 		return;
 	pt_hold(&old);
-	forget(address, size); /* the program may have unmapped what was there before */
-	for (size_t i = 0; i < sizeof landed / sizeof *landed; i++) {
-		if (landed[i].number != 0)
-			continue;
-		landed[i] = (struct landed){ address, size, number };
-		__atomic_add_fetch(&landings, 1, __ATOMIC_SEQ_CST);
-		break;
-	}
+	add(address, size, st.st_ino, number);
 	pt_release(&old);
 }
 
+uint64_t
+pt_kept(uint64_t size, uint32_t number)
+{
+	uint64_t address = 0, have, inode;
+	sigset_t old;
+
+	if (!pages(&address, &size))
+		return 0;
+	pt_hold(&old);
+	for (struct landed *l = landed; l < landed + LANDED; l++) {
+		if (l->number != number || l->kept == 0)
+			continue;
+		address = l->address;
+		have = l->size;
+		inode = l->inode;
+		*l = (struct landed){ 0 };
+		if (have < size || madvise((void *)(uintptr_t)address, have, MADV_DOFORK) != 0) {
+			munmap((void *)(uintptr_t)address, have);
+			address = 0;
+			break;
+		}
+		if (have > size)
+			munmap((void *)(uintptr_t)(address + size), have - size);
+		add(address, size, inode, number);
+		break;
+	}
+	pt_release(&old);
+	return address;
+}
+
 void
-pt_stay(void)
+pt_stay(int child)
 {
 	forget(0, ~(uint64_t)0);
+	if (child)
+		memset(landed, 0, sizeof landed); /* what is kept is not in a child's memory */
 }
 
 int
 pt_unmap(uint64_t address, uint64_t size)
 {
 	struct pt_packet p = { 0 };
+	struct landed *l = NULL;
+	int saved = errno;
 	sigset_t old;
 
 	if (size == 0 || !pages(&address, &size))
 		return EINVAL;
 	if (__atomic_load_n(&landings, __ATOMIC_SEQ_CST) != 0) {
+		uint64_t hidden = 0;
+
 		pt_hold(&old);
-		p.a = forget(address, size);
+		if ((l = forget(address, size)) != NULL)
+			hidden = hide(address, size, l->inode);
+		if (hidden != 0) {
+			p.kind = PT_RETURN;
+			p.a = l->number;
+			p.b = PT_KEPT;
+			l->address = hidden;
+			l->kept = ++keeps != 0 ? keeps : ++keeps;
+			bound();
+		} else if (l != NULL) {
+			l->number = 0;
+		}
 		pt_release(&old);
 	}
-	if (munmap((void *)(uintptr_t)address, size) != 0)
-		return errno;
-	if (p.a != 0) {
-		p.kind = PT_RETURN;
+	if (p.kind == PT_RETURN)
 		pt_send(&p, -1);
-	}
+	else if (munmap((void *)(uintptr_t)address, size) != 0)
+		return errno;
+	errno = saved;
 	return 0;
 }
 

@@ -62,7 +62,7 @@ give(struct pt_thread *t, uint32_t entry, int fd)
 	return error;
 }
 
-/* Fetches a memory file, and the number to return it with. */
+/* Fetches a memory file, and the number to return it with; by its number if that is not 0. */
 static int
 take(struct pt_thread *t, uint32_t entry, uint32_t *number)
 {
@@ -72,9 +72,11 @@ take(struct pt_thread *t, uint32_t entry, uint32_t *number)
 	p.kind = PT_TAKE;
 	p.a = t->index;
 	p.b = entry;
+	p.c = *number;
 	if (pt_ask(&p, &fd) != 0)
 		return -1;
-	*number = p.b;
+	if (*number == 0)
+		*number = p.b;
 	return fd;
 }
 
@@ -199,15 +201,19 @@ place(struct pt_thread *t, uint32_t i)
 	uint64_t size = e->size, offset = e->offset;
 	void *m;
 
-	if (offset == PT_BULK) {
-		uint32_t number;
-		int fd = take(t, i, &number);
-		if (fd < 0)
+	if (offset >= PT_LANDED) {
+		uint32_t number = offset == PT_BULK ? 0 : (uint32_t)offset;
+		uint64_t kept = number != 0 ? pt_kept(size, number) : 0;
+		int fd;
+
+		if (kept != 0)
+			return kept;
+		if ((fd = take(t, i, &number)) < 0)
 			return 0;
 		m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-		close(fd);
 		if (number != 0 && m != MAP_FAILED)
-			pt_landed((uint64_t)(uintptr_t)m, size, number);
+			pt_landed((uint64_t)(uintptr_t)m, size, number, fd);
+		close(fd);
 	} else {
 		if (offset > PT_OUT_SIZE || size > PT_OUT_SIZE - offset)
 			return 0;
@@ -271,7 +277,7 @@ struct call {
 static const char *
 fetch(struct pt_thread *t, size_t *size, void **mapped)
 {
-	uint32_t number;
+	uint32_t number = 0;
 	int fd;
 
 	*mapped = NULL;

@@ -89,12 +89,17 @@ struct pt_lane {
  * makes memory for each, fills it from offset or, for PT_BULK, with a private mapping of the file that PT_TAKE brings,
  * and replaces the cookie by its address.
  *
- * A file that PT_TAKE brings with a number is the kernel's, which nobody else can write: it stays as it is until the task
- * returns the number with PT_RETURN, and may hold anything from then on. Behind the bytes it holds zeros to the end of the
- * page. The kernel uses it again for what the same process receives, so that it need not make new pages. Who returns a
- * number has no mapping of the file any more, nor has a child of its. Nobody needs to return one.
+ * A file that PT_TAKE brings with a number is the kernel's: it stays as it is until the task returns the number with
+ * PT_RETURN, and may hold anything from then on. Behind the bytes it holds zeros to the end of the page. The kernel uses it
+ * again for what the same process receives, so that no pages need be made. Who returns a number uses the file no more, nor
+ * does a child of its. Nobody needs to return one.
+ *
+ * If the task says with PT_KEPT that it still has the file mapped, the kernel lists what it puts there with the offset
+ * PT_LANDED + number, and no file is to be taken. Who has the mapping no more may take the file by its number.
  */
 #define PT_BULK (~(uint64_t)0)
+#define PT_LANDED 0xffffffff00000000u
+#define PT_KEPT 1
 #define PT_COOKIE 0x00c0ffee00000000u
 #define PT_OOL_MAX 48
 
@@ -211,13 +216,13 @@ enum pt_packet_kind {
 			    becomes a Mach thread; the process's first lane may be that of any thread */
 	PT_DOORBELL = 3, /* lane's index in a; no answer */
 	PT_GIVE = 4,	 /* lane's index in a, entry of ool_in in b, with a memory file; no answer. Before the trap */
-	PT_TAKE = 5,	 /* lane's index in a, entry of ool_out in b -> PT_TAKE: status in a, number in b (0: none), with a
-			    memory file */
+	PT_TAKE = 5,	 /* lane's index in a, entry of ool_out in b, or a number in c -> PT_TAKE: status in a, number in b (0:
+			    none), with a memory file */
 	PT_FORK = 6,	 /* -> PT_FORK: status in a, token for the child's PT_HELLO. What a child inherits is settled now */
 	PT_INTERRUPT = 7, /* lane's index in a: what its trap waits for is interrupted; no answer */
 	PT_FAULT = 8,	 /* a record of the area, in a, is filled in; no answer here */
 	PT_BYE = 9,	 /* the task detaches from the kernel: its space ends, the process goes on; no answer */
-	PT_RETURN = 10,	 /* number of a memory file in a, which the task does not use any more; no answer */
+	PT_RETURN = 10,	 /* number of a memory file in a, which the task uses no more, PT_KEPT or 0 in b; no answer */
 	PT_LIST = 16,	 /* the only packet of a connection that is no task's: -> PT_LIST: status in a (0, or an errno with a
 			    text), with a memory file that lists the kernel's tasks and ports as JSON */
 	PT_FATE = 17,	 /* the same for what befell the process in a -> PT_FATE: status in a, with a memory file of JSON */

@@ -208,18 +208,11 @@ func (th *Thread) take(entry uint32) ([]byte, error) {
 	}
 	defer f.Close()
 	size := th.c.OOLOut[entry].Size
-	if answer.B != 0 {
-		from, err := trap.MapLanding(f, size)
-		if err != nil {
-			return nil, err
-		}
-		b := clone(from)
-		trap.UnmapBulk(from)
-		return b, th.task.socket.Send(&trap.Packet{Kind: trap.Return, A: answer.B}, nil)
+	b := room(int(size))
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(len(b))), b); err != nil || answer.B == 0 {
+		return b, err
 	}
-	b := make([]byte, size)
-	_, err = io.ReadFull(io.NewSectionReader(f, 0, int64(len(b))), b)
-	return b, err
+	return b, th.task.socket.Send(&trap.Packet{Kind: trap.Return, A: answer.B}, nil)
 }
 
 // incoming finds the out-of-line memory of a received message.

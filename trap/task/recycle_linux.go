@@ -55,6 +55,20 @@ func clone(from []byte) []byte {
 	return unsafe.Slice(p, n)
 }
 
+// room returns memory of n bytes that hold anything.
+func room(n int) []byte {
+	if n < leastRecycled {
+		return make([]byte, n)
+	}
+	size := sizeFor(n)
+	p := obtain(size)
+	if p == nil {
+		p = unsafe.SliceData(make([]byte, size))
+	}
+	runtime.SetFinalizer(p, func(p *byte) { recycle(p, size) })
+	return unsafe.Slice(p, n)
+}
+
 // obtain returns memory of a size to be used again, nil if there is none.
 func obtain(size int) (p *byte) {
 	s := &shelf

@@ -131,6 +131,32 @@ parts(void)
 	TRUE_(munmap(p, SIZE) == 0);
 	p = send_and_take(5, SIZE);
 	TRUE_(is(p, 5, 0, SIZE));
+	drop(p, SIZE);
+	/* Something else where it was, or in the middle of it; and itself elsewhere. */
+	p = send_and_take(6, SIZE);
+	q = mmap(p + SIZE / 2, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	TRUE_(q == p + SIZE / 2);
+	q[0] = 7;
+	drop(p, SIZE);
+	p = send_and_take(7, SIZE);
+	TRUE_(is(p, 7, 0, SIZE));
+	q = mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	    mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	TRUE_(q != MAP_FAILED && q != p);
+	TRUE_(mmap(p, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+	drop(p, SIZE);
+	p = send_and_take(12, SIZE);
+	TRUE_(is(q, 7, 0, SIZE));
+	drop(q, SIZE);
+	drop(p, SIZE);
+	for (uint32_t i = 8; i < 11; i++) {
+		p = send_and_take(i, SIZE);
+		TRUE_(is(p, i, 0, SIZE));
+		OK(vm_protect(mach_task_self(), (vm_address_t)p + PAGE, PAGE, FALSE, VM_PROT_NONE));
+		drop(p, SIZE);
+	}
+	p = send_and_take(5, SIZE);
+	TRUE_(is(p, 5, 0, SIZE));
 	OK(vm_protect(mach_task_self(), (vm_address_t)p, SIZE, FALSE, VM_PROT_READ));
 	TRUE_(is(p, 5, 0, SIZE));
 	OK(vm_protect(mach_task_self(), (vm_address_t)p, SIZE, FALSE, VM_PROT_READ | VM_PROT_WRITE));

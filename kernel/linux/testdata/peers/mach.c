@@ -3,6 +3,7 @@
  * usage: mach ROUNDS		48 bytes there and back
  *	  mach ROUNDS BYTES	that much memory out of line there, 48 bytes back; after each time stand, on the same
  *				line, that of a memcpy of as many bytes, and of one into memory that is made for it
+ *	  mach ROUNDS BYTES read	the same; who receives reads a byte of each page, else the first and the last
  */
 #include <mach/mach.h>
 #include <servers/bootstrap.h>
@@ -45,7 +46,7 @@ static void check(kern_return_t kr, const char *what)
 	exit(1);
 }
 
-static void serve(mach_port_t service, int rounds)
+static void serve(mach_port_t service, int rounds, size_t stride)
 {
 	union {
 		struct small small;
@@ -58,7 +59,9 @@ static void serve(mach_port_t service, int rounds)
 	for (int i = 0; i < rounds; i++) {
 		if (in.small.header.msgh_bits & MACH_MSGH_BITS_COMPLEX) {
 			volatile char *p = in.large.memory.address;
-			(void)(p[0] + p[in.large.memory.size - 1]);
+			for (size_t at = 0; at < in.large.memory.size; at += stride)
+				(void)p[at];
+			(void)p[in.large.memory.size - 1];
 			vm_deallocate(mach_task_self(), (vm_address_t)in.large.memory.address, in.large.memory.size);
 		}
 		out.header.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MOVE_SEND_ONCE, 0);
@@ -123,7 +126,7 @@ int main(int argc, char **argv)
 	pid_t child = fork();
 	if (child != 0) {
 		int status;
-		serve(service, rounds + 10);
+		serve(service, rounds + 10, argc > 3 ? 4096 : SIZE_MAX / 2);
 		waitpid(child, &status, 0);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	}

@@ -49,6 +49,7 @@ type system struct {
 
 func compare() error {
 	turns := flag.Int("turns", 20, "how often all take turns")
+	memory := flag.Bool("memory", false, "compare memory out of line alone")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "transport")
 	if err != nil {
@@ -68,6 +69,9 @@ func compare() error {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out)
 		}
+	}
+	if *memory {
+		return compareMemory(portcullis, dir+"/mach", *turns)
 	}
 	bus, stop, err := startBus(dir)
 	defer stop()
@@ -111,18 +115,30 @@ func compare() error {
 		fmt.Printf("%-14s %10.0f %10.0f %10.0f   %.2f\n", s.name, quantile(s.took, 0.5), quantile(s.took, 0.99),
 			quantile(s.took, 0.999), quantile(s.took, 0.5)/quantile(systems[0].took, 0.5))
 	}
-	fmt.Printf("\n%-12s %12s %12s %12s\n", "out of line", "transfer", "memcpy", "memcpy into fresh memory (p50, us)")
+	fmt.Println()
+	return compareMemory(portcullis, dir+"/mach", *turns)
+}
+
+// compareMemory sends memory of several sizes out of line, to who reads its ends and to who reads every page of it.
+func compareMemory(portcullis, mach string, turns int) error {
+	fmt.Printf("%-12s %12s %14s %12s %12s\n", "out of line", "transfer", "and all read", "memcpy",
+		"memcpy into fresh memory (p50, us)")
 	for _, size := range []int{4 << 10, 64 << 10, 1 << 20, 16 << 20} {
-		var rows [][]float64
-		for range max(2, *turns/4) {
-			more, err := numbers(portcullis, "run", dir+"/mach", "30", fmt.Sprint(size))
+		var rows, read [][]float64
+		for range max(2, turns/4) {
+			more, err := numbers(portcullis, "run", mach, "30", fmt.Sprint(size))
 			if err != nil {
 				return err
 			}
 			rows = append(rows, more...)
+			if more, err = numbers(portcullis, "run", mach, "30", fmt.Sprint(size), "read"); err != nil {
+				return err
+			}
+			read = append(read, more...)
 		}
-		fmt.Printf("%-12d %12.1f %12.1f %12.1f\n", size, quantile(column(rows, 0), 0.5)/1e3, quantile(column(rows, 1), 0.5)/1e3,
-			quantile(column(rows, 2), 0.5)/1e3)
+		both := append(slices.Clone(rows), read...)
+		fmt.Printf("%-12d %12.1f %14.1f %12.1f %12.1f\n", size, quantile(column(rows, 0), 0.5)/1e3,
+			quantile(column(read, 0), 0.5)/1e3, quantile(column(both, 1), 0.5)/1e3, quantile(column(both, 2), 0.5)/1e3)
 	}
 	return nil
 }

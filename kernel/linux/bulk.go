@@ -41,15 +41,15 @@ func (b *bulk) fill() {
 	}
 }
 
-// copyTo copies the bytes to where there is room for them.
-func (b *bulk) copyTo(to []byte) {
+// use lends the bytes, wherever they are.
+func (b *bulk) use(f func([]byte)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lent != nil {
-		copy(to, b.lent)
+		f(b.lent)
 		return
 	}
-	copy(to, b.data)
+	f(b.data)
 }
 
 // Sizes of buffers that are used again are powers of two.
@@ -241,13 +241,22 @@ type placed struct {
 	bulk *bulk
 }
 
-// copyTo copies the bytes to where there is room for them.
-func (p *placed) copyTo(to []byte) {
+// use lends the bytes, wherever they are.
+func (p *placed) use(f func([]byte)) {
 	if p.bulk != nil {
-		p.bulk.copyTo(to)
+		p.bulk.use(f)
 		return
 	}
-	copy(to, p.data)
+	f(p.data)
+}
+
+// copyTo copies the bytes to where there is room for them.
+func (p *placed) copyTo(to []byte) { p.use(func(from []byte) { copy(to, from) }) }
+
+// newFile makes a sealed file of the bytes.
+func (p *placed) newFile() (f *os.File, err error) {
+	p.use(func(from []byte) { f, err = trap.NewBulk(from) })
+	return f, err
 }
 
 // CopyIn implements [ipc.Memory].

@@ -20,6 +20,7 @@ type landing struct {
 	number uint32
 	mem    *trap.Memory
 	state  landingState
+	made   int  // bytes that have pages
 	kept   bool // free, and the process has it mapped
 }
 
@@ -43,6 +44,10 @@ const (
 	landingsMost  = 16
 )
 
+// landingsOwed is how many landings are made for a process that returns none: it keeps what it receives, or gives it up in
+// another way, and a landing costs more than memory that is used once.
+const landingsOwed = 2
+
 // landTime is how often it is seen to that no process has landings that it does not use.
 const landTime = 5 * time.Second
 
@@ -53,6 +58,7 @@ type landings struct {
 	all    []*landing // the one that was used longest ago first
 	held   int64
 	last   uint32
+	owed   int  // landings that were made, less twice those that came back
 	used   bool // since tidy looked
 	timed  bool
 	closed bool
@@ -73,6 +79,7 @@ func (l *lane) land(e *trap.Piece, entry uint32, p placed) bool {
 	if at == nil {
 		return false
 	}
+	at.make(n)
 	p.copyTo(at.mem.B[:n])
 	clear(at.mem.B[n:min(len(at.mem.B), (n+pageSize-1)&^(pageSize-1))])
 	kept, file := ls.handOver(at)
@@ -91,6 +98,17 @@ func (l *lane) land(e *trap.Piece, entry uint32, p placed) bool {
 	held.landing = at
 	l.bulk.putOut(entry, held)
 	return true
+}
+
+// make makes the pages for n bytes, many at a time, if there were none.
+func (l *landing) make(n int) {
+	if l.made >= n {
+		return
+	}
+	l.made = n
+	if unix.Fallocate(int(l.mem.File.Fd()), 0, 0, int64(n)) == nil {
+		unix.Madvise(l.mem.B[:n], unix.MADV_POPULATE_WRITE)
+	}
 }
 
 // handOver makes a landing that was filled the process's. If that has it mapped it needs no file.
@@ -151,7 +169,7 @@ func (ls *landings) obtain(p *Process, n int) *landing {
 	}
 	step := 1 << max(12, bits.Len(uint(n-1))-3) // at most a quarter more
 	size := (n + step - 1) &^ (step - 1)
-	if size > landedMost {
+	if size > landedMost || ls.owed >= landingsOwed {
 		return nil
 	}
 	for ls.held+int64(size) > landedMost || len(ls.all) >= landingsMost {
@@ -171,6 +189,7 @@ func (ls *landings) obtain(p *Process, n int) *landing {
 		time.AfterFunc(landTime, ls.tidy)
 	}
 	ls.last++
+	ls.owed++
 	l := &landing{number: ls.last, mem: mem, state: landingFilled}
 	ls.all = append(ls.all, l)
 	ls.held += int64(size)
@@ -207,6 +226,7 @@ func (ls *landings) back(number uint32, kept bool) {
 	defer ls.mu.Unlock()
 	if l := ls.find(number); l != nil {
 		l.state, l.kept = landingFree, kept
+		ls.owed = max(ls.owed-2, landingsOwed-landingsMost)
 	}
 }
 
@@ -215,6 +235,7 @@ func (ls *landings) tidy() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if !ls.used {
+		ls.owed = 0
 		for ls.forget() {
 		}
 	}

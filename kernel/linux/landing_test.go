@@ -141,6 +141,13 @@ func init() {
 		if err != nil {
 			return err
 		}
+		// What a thread sends first goes in a file.
+		m := task.Message{Dest: never, DestDisposition: mach.CopySend, Complex: true}
+		m.AddMemory(make([]byte, landSize), false, false)
+		a := task.Args{Options: mach.SendMsg | mach.RcvMsg | mach.SendMQCall, Receive: never}
+		if _, err := th.Msg(context.Background(), &m, a); err != nil {
+			return err
+		}
 		for {
 			var letter string
 			if _, err := fmt.Scanln(&letter); err != nil {
@@ -233,8 +240,13 @@ func TestSenderDies(t *testing.T) {
 	receiver := w.service("lands")
 	sender := w.start("throws")
 	sender.tell("A")
-	for large, _ := w.Held(); large == 0; large, _ = w.Held() {
-		time.Sleep(time.Millisecond)
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if large, _ := w.Held(); large != 0 {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal("nothing is sent")
+		}
 	}
 	sender.cmd.Process.Kill()
 	sender.ends()

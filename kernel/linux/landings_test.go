@@ -4,6 +4,7 @@ package linux
 
 import (
 	"testing"
+	"time"
 
 	"portcullis.dev/trap"
 )
@@ -75,6 +76,7 @@ func TestLandings(t *testing.T) {
 	// All that is out is forgotten in turn; what is being filled is not.
 	kept := obtain(3 << 20)
 	for range 4 * landingsMost {
+		ls.owed = 0
 		out(obtain(6 << 20))
 		if held := k.landed.Load(); held != ls.held || held > landedMost || len(ls.all) > landingsMost {
 			t.Fatalf("%d bytes in %d landings, all %d", ls.held, len(ls.all), held)
@@ -90,6 +92,7 @@ func TestLandings(t *testing.T) {
 	if l := ls.obtain(p, landedMost+1); l != nil {
 		t.Errorf("a landing of %d bytes", len(l.mem.B))
 	}
+	ls.owed = 0
 	last := obtain(2 << 20)
 	ls.back(out(last), false)
 	ls.tidy()
@@ -113,5 +116,52 @@ func TestLandings(t *testing.T) {
 	}
 	if l := ls.obtain(p, size); l != nil {
 		t.Error("who has ended gets memory")
+	}
+}
+
+// TestLandingsOwed lets a process keep what it receives in: it gets few more. One that gives something back gets others.
+func TestLandingsOwed(t *testing.T) {
+	p := &Process{kernel: &Kernel{}}
+	ls := &p.landings
+	ls.timed = true
+	defer ls.close()
+	out := func() (number uint32, ok bool) {
+		l := ls.obtain(p, 1<<20)
+		if l == nil {
+			return 0, false
+		}
+		if _, f := ls.handOver(l); f != nil {
+			f.Close()
+		}
+		return l.number, true
+	}
+	n := 0
+	var last uint32
+	for number, ok := out(); ok && n < 100; number, ok = out() {
+		last, n = number, n+1
+	}
+	if n != landingsOwed {
+		t.Errorf("a process that returns nothing gets %d landings, want %d", n, landingsOwed)
+	}
+	for range 3 * landingsMost { // it has two at a time from now on
+		ls.back(last, true)
+		first, ok := out()
+		second, other := out()
+		if !ok || !other {
+			t.Fatal("a process that returns what it received gets no more")
+		}
+		ls.back(first, true)
+		last = second
+	}
+	for range 3 * landTime / time.Second {
+		ls.tidy()
+	}
+	for n = 0; n < 100; n++ {
+		if _, ok := out(); !ok {
+			break
+		}
+	}
+	if n != landingsOwed {
+		t.Errorf("a process that begins to keep all after a while gets %d landings, want %d", n, landingsOwed)
 	}
 }

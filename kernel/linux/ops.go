@@ -85,10 +85,7 @@ func (l *lane) write() bool {
 			e.Offset, n = uint64(at), at+len(p.data)
 			l.window(&l.wideOut, n)
 		default:
-			if p.bulk != nil {
-				p.bulk.bring()
-			}
-			f, err := trap.NewBulk(p.data)
+			f, err := p.newFile()
 			if err != nil {
 				return false
 			}

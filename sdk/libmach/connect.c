@@ -290,6 +290,7 @@ new_lane(struct pt_thread *t, int tid)
 	t->index = p.b;
 	t->generation = pt_connection.generation;
 	t->lane = m;
+	t->large = 0;
 	return 1;
 }
 

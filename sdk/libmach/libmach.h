@@ -26,6 +26,7 @@ struct pt_thread {
 	uint32_t used;		 /* bytes at PT_IN that are taken */
 	uint32_t skip;		 /* waits that sleep at once: look in lane.c */
 	uint32_t price;		 /* how many did after the processor was away the last time */
+	uint32_t large;		 /* it has sent more memory than PT_INLINE_MAX before */
 };
 
 /* The connection to the kernel. */

@@ -164,7 +164,8 @@ lay_out(struct outgoing *o, void *message, size_t size, int bulk)
 		p->address = address;
 		p->size = n;
 		place = align(o->used, 16);
-		if (!bulk && n <= PT_LENT_MAX && place + n <= PT_IN_SIZE) {
+		/* Its pages in the lane are made the second time: a thread may send so much only once. */
+		if (!bulk && n <= (o->t->large ? PT_LENT_MAX : PT_INLINE_MAX) && place + n <= PT_IN_SIZE) {
 			if (pt_copy(in + place, address, n) != 0)
 				continue;
 			p->offset = place;
@@ -183,6 +184,7 @@ lay_out(struct outgoing *o, void *message, size_t size, int bulk)
 			if (give(o->t, o->pieces, fd) != 0)
 				return MACH_SEND_NO_BUFFER;
 			p->offset = PT_BULK;
+			o->t->large = 1;
 		}
 		o->pieces++;
 		if (deallocate && o->moves < MOVED_MAX) {

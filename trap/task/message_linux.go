@@ -167,7 +167,11 @@ func (th *Thread) piece(address uint64, b []byte, behind int) error {
 	p := trap.Piece{Address: address, Size: uint64(len(b)), Offset: trap.Bulk}
 	at := (max(th.used, behind) + 15) &^ 15
 	var f *os.File
-	if len(b) <= trap.LentMax && behind <= trap.RequestMax && at+len(b) <= trap.InSize {
+	most := trap.InlineMax
+	if th.large { // the pages in the lane are made the second time: a thread may send so much only once
+		most = trap.LentMax
+	}
+	if len(b) <= most && behind <= trap.RequestMax && at+len(b) <= trap.InSize {
 		copy(th.mem.In()[at:], b)
 		p.Offset = uint64(at)
 		th.used = at + len(b)
@@ -176,6 +180,7 @@ func (th *Thread) piece(address uint64, b []byte, behind int) error {
 		if f, err = trap.NewBulk(b); err != nil {
 			return err
 		}
+		th.large = true
 	}
 	th.given = append(th.given, f)
 	th.pieces = append(th.pieces, p)

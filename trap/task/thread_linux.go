@@ -28,6 +28,7 @@ type Thread struct {
 	pieces []trap.Piece
 	given  []*os.File
 	used   int
+	large  bool // it has sent more memory than trap.InlineMax before
 }
 
 // NewThread makes a Mach thread.

@@ -14,9 +14,10 @@ import (
 )
 
 // bulk is out-of-line memory on its way from task to task: in a sealed file, which is handed on without a copy, or in a
-// buffer of the kernel's, which is used again, or goes back to the system if it is large. As long as the sender waits in its call the bytes stay in its lane, from
-// where they are copied straight into the receiver's; the buffer then only stands for them. The sender could still change
-// them, as it could have sent others: nobody but the receiver looks at them, and it has a copy that stays as it is.
+// buffer of the kernel's, which is used again, or goes back to the system if it is large. As long as the sender waits in
+// its call the bytes stay in its lane, from where they are copied straight to where the receiver has them; the buffer then
+// only stands for them. The sender could still change them, as it could have sent others: nobody but the receiver looks at
+// them, and it has a copy that stays as it is.
 type bulk struct {
 	file *passed  // nil for a buffer
 	of   *Process // of a large buffer: whose memory it holds

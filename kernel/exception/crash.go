@@ -68,8 +68,11 @@ func NotifyCorpse(by *ipc.Thread, corpse *object.Task, thread uint64, registers 
 		}
 		kr := send(by, &victim{task: corpse, id: thread, registers: registers}, &h, x)
 		h.Port.ReleaseSend()
-		if kr == 0 {
+		switch kr {
+		case 0:
 			return Handled
+		case mach.RcvPortDied:
+			return Unhandled
 		}
 	}
 	return Unhandled

@@ -43,10 +43,14 @@ type message struct {
 
 // deliver asks one handler. aborted says that thread_abort ended the wait.
 func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
-	th.SetInException(true)
+	wait := object.Abortable
+	if awaited(x.Type) {
+		wait = object.NotAbortable
+	}
+	th.SetInException(wait)
 	kr = send(th.IPC, &victim{task: th.Task(), thread: th, id: th.ID()}, h, x)
 	aborted = th.Aborted()
-	th.SetInException(false)
+	th.SetInException(object.NotInException)
 	return kr, aborted
 }
 

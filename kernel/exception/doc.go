@@ -10,13 +10,15 @@
 //	it dies, or gives up the right to answer   the next handler is asked
 //	its port is dead, or dies with the message the next handler is asked
 //	it answers with an error                   the next handler is asked
+//	it answers with MACH_RCV_PORT_DIED         no other handler is asked
 //	it answers with anything else than what
 //	was asked for: id, size, NDR, rights,
 //	memory, a count that is wrong              all of it is destroyed, the next handler is asked
 //	it returns registers no thread can have    they are not set, the next handler is asked
 //	it answers twice                           there is no right to the second time: MACH_SEND_INVALID_DEST
 //	it never answers                           the thread waits until it, or its task, is ended; or until thread_abort,
-//	                                           after which no handler is asked any more
+//	                                           after which no handler is asked any more; but thread_abort does not end
+//	                                           the wait for EXC_CRASH, EXC_GUARD and EXC_RESOURCE
 //	it faults itself, and would have to
 //	handle that too                            both threads wait: the same
 //

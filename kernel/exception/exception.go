@@ -31,6 +31,18 @@ const (
 // String returns "unhandled", "handled" or "ended".
 func (o Outcome) String() string { return [...]string{"unhandled", "handled", "ended"}[o] }
 
+// awaited says that somebody of the kernel's waits for what becomes of exceptions of a type. After others the thread goes
+// back to its program, whatever was answered.
+//
+// Source: exception_triage_thread, at its end; task_exception_notify.
+func awaited(x mach.ExceptionType) bool {
+	switch x {
+	case mach.ExcCrash, mach.ExcResource, mach.ExcGuard, mach.ExcCorpseNotify:
+		return true
+	}
+	return false
+}
+
 // Raise offers an exception to the handlers of the thread, its task and the host, in this order, and waits for what they
 // say. It is called in the thread's name: whoever serves the thread does nothing else for it meanwhile.
 //
@@ -57,6 +69,11 @@ func Raise(th *object.Thread, x Exception) Outcome {
 			return Ended
 		case aborted:
 			return Unhandled
+		case kr == mach.RcvPortDied:
+			if awaited(x.Type) {
+				return Unhandled
+			}
+			return Handled
 		}
 	}
 	return Unhandled

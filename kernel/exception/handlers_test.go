@@ -234,6 +234,72 @@ func TestSilentHandlers(t *testing.T) {
 	}
 }
 
+// TestPortDied: a handler that answers MACH_RCV_PORT_DIED is the last to be asked. A thread that did something it cannot do
+// goes back to it; who waits for the outcome of a crash, guard or corpse is not told that it was handled.
+func TestPortDied(t *testing.T) {
+	for _, tt := range []struct {
+		x    exception.Exception
+		b    mach.ExceptionBehavior
+		want exception.Outcome
+	}{
+		{x, mach.ExceptionDefault | codes, exception.Handled},
+		{x, mach.ExceptionState | codes, exception.Handled},
+		{exception.Crash(exception.SIGSEGV, x), mach.ExceptionDefault | codes, exception.Unhandled},
+		{exception.Exception{Type: mach.ExcGuard}, mach.ExceptionDefault | codes, exception.Unhandled},
+		{exception.Exception{Type: mach.ExcResource}, mach.ExceptionDefault | codes, exception.Unhandled},
+		{exception.Exception{Type: mach.ExcCorpseNotify}, mach.ExceptionDefault | codes, exception.Unhandled},
+	} {
+		w := newWorld(t, object.Config{})
+		p, handler := w.plain(), w.plain()
+		port, host := handler.port(), handler.port()
+		p.handle(object.TaskLevel, handler, port, tt.b, state.X86ThreadState64)
+		p.handle(object.HostLevel, handler, host, mach.ExceptionDefault|codes, 0)
+		var r *raised
+		var right *ipc.Port
+		if tt.x.Type == mach.ExcCorpseNotify {
+			var kr mach.KernReturn
+			right, kr = p.Corpse()
+			w.want(kr, 0)
+			r = &raised{w, make(chan exception.Outcome, 1)}
+			go func() {
+				r.outcome <- exception.NotifyCorpse(w.KernelThread(), p.Task, p.th.ID(), nil, mach.ExcCrash, 0)
+			}()
+		} else {
+			r = p.raise(tt.x)
+		}
+		m := handler.receive(port)
+		if tt.b.Base() == mach.ExceptionState {
+			w.want(handler.reply(m, answer(mach.RcvPortDied, 4, moved(m, stateAt))), 0)
+		} else {
+			w.want(handler.reply(m, answer(mach.RcvPortDied, 0, nil)), 0)
+		}
+		r.want(tt.want)
+		if !handler.empty(host) || p.cpu.pc() != 0x400000 {
+			t.Errorf("%v: the next is asked, or registers are set: pc %#x", tt.x, p.cpu.pc())
+		}
+		right.ReleaseSend()
+		w.end()
+	}
+}
+
+// TestAbortOutcomeAwaited: the wait for the answer to a crash or a guard is not interrupted; that to other exceptions is.
+func TestAbortOutcomeAwaited(t *testing.T) {
+	for _, x := range []exception.Exception{exception.Crash(exception.SIGSEGV, x), {Type: mach.ExcGuard},
+		{Type: mach.ExcResource}} {
+		w := newWorld(t, object.Config{})
+		p, handler := w.plain(), w.plain()
+		port := handler.port()
+		p.handle(object.TaskLevel, handler, port, mach.ExceptionDefault|codes, 0)
+		r := p.raise(x)
+		m := handler.receive(port)
+		w.want(p.th.Abort(), 0)
+		r.waits()
+		w.want(handler.reply(m, answer(0, 0, nil)), 0)
+		r.want(exception.Handled)
+		w.end()
+	}
+}
+
 // TestUnread: messages that nobody receives hold up their senders alone, and go with the port.
 func TestUnread(t *testing.T) {
 	w := newWorld(t, object.Config{})

@@ -336,7 +336,9 @@ func TestThreadState(t *testing.T) {
 			if c.entitled {
 				by.Restrict.Entitlements = map[string]bool{restrict.ThreadStateEntitlement: true}
 			}
-			th.SetInException(c.exception)
+			if c.exception {
+				th.SetInException(object.Abortable)
+			}
 			const flavor = 6 // ARM_THREAD_STATE64
 			kr = th.SetState(by.th, flavor, []uint32{1, 2})
 			if kr != c.want {

@@ -62,13 +62,24 @@ func (t *Task) handler(from excepting, x mach.ExceptionType) (h Handler, ok bool
 	return h, true
 }
 
+// InException says whether, and how, a thread waits for the answer to a Mach exception.
+type InException uint32
+
+const (
+	NotInException InException = iota
+	Abortable                  // thread_abort ends the wait
+	NotAbortable               // it does not: somebody of the kernel's waits for what becomes of the exception (THREAD_UNINT)
+)
+
 // SetInException notes that the thread has begun or ended to wait for the answer to a Mach exception.
-func (th *Thread) SetInException(in bool) {
-	if !in {
+func (th *Thread) SetInException(in InException) {
+	if in == NotInException {
 		th.aborted.Store(false)
 	}
-	th.inException.Store(in)
+	th.inException.Store(uint32(in))
 }
+
+func (th *Thread) waitsInException() InException { return InException(th.inException.Load()) }
 
 // Aborted says that [Thread.Abort] came since the thread is in the exception.
 func (th *Thread) Aborted() bool { return th.aborted.Load() }

@@ -70,7 +70,7 @@ func (th *Thread) SetState(by *Thread, flavor uint32, words []uint32) mach.KernR
 		return mach.KernInvalidArgument
 	}
 	kr := th.task.m.Restrict.SetThreadState(by.IPC, &restrict.SetThreadState{Target: th.task.Restrict,
-		InException: th.inException.Load(), FromUser: true, Flavor: flavor, CPU: th.task.m.cpu})
+		InException: th.waitsInException() != NotInException, FromUser: true, Flavor: flavor, CPU: th.task.m.cpu})
 	switch {
 	case kr != 0:
 		return kr

@@ -231,9 +231,9 @@ func (th *Thread) releaseByTask() {
 }
 
 // Abort is thread_abort: what the thread waits for is interrupted. In an exception, the answer is not waited for any
-// longer, and no other handler is asked.
+// longer, and no other handler is asked; but the answer to EXC_CRASH, EXC_GUARD and EXC_RESOURCE is.
 //
-// Source: XNU osfmk/kern/thread_act.c, thread_abort.
+// Source: XNU osfmk/kern/thread_act.c, thread_abort; osfmk/kern/exception.c, task_exception_notify.
 func (th *Thread) Abort() mach.KernReturn {
 	if th == nil {
 		return mach.KernInvalidArgument
@@ -241,7 +241,10 @@ func (th *Thread) Abort() mach.KernReturn {
 	if !th.isActive() {
 		return mach.KernTerminated
 	}
-	if th.inException.Load() {
+	switch th.waitsInException() {
+	case NotAbortable:
+		return 0
+	case Abortable:
 		th.aborted.Store(true)
 	}
 	th.interrupt()
@@ -259,7 +262,7 @@ func (th *Thread) AbortSafely() mach.KernReturn {
 	if !th.isActive() {
 		return mach.KernTerminated
 	}
-	if !th.inException.Load() {
+	if th.waitsInException() == NotInException {
 		th.interrupt()
 	}
 	return 0

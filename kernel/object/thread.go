@@ -29,8 +29,8 @@ type Thread struct {
 	port  portal
 	state State
 
-	inException atomic.Bool
-	aborted     atomic.Bool // thread_abort came while it was in an exception
+	inException atomic.Uint32 // an InException
+	aborted     atomic.Bool   // thread_abort came while it was in an exception
 	holds       holds
 
 	mu         sync.Mutex

@@ -15,6 +15,7 @@ import (
 	"portcullis.dev/defs"
 	"portcullis.dev/mig"
 	"portcullis.dev/mig/cgen"
+	"portcullis.dev/rules"
 	"portcullis.dev/sdk"
 )
 
@@ -85,6 +86,53 @@ func TestHeaders(t *testing.T) {
 			syntax(c, plus, "-std=c++11", "-pedantic")
 			syntax(c, plus, "-std=c++20", "-pedantic", "-Wconversion")
 		}
+	}
+}
+
+// TestNames compiles a program that wants the names which handlers of exceptions use, and their values: those of all
+// guards of ports, old names too, and what takes codes apart.
+func TestNames(t *testing.T) {
+	s, err := sdk.Install(context.Background(), compiler(t, "gcc", "clang"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString("#include <mach/mach.h>\n#include <kern/exc_guard.h>\n#include <kern/exc_resource.h>\n")
+	want := func(value uint64, format string, args ...any) {
+		fmt.Fprintf(&text, "_Static_assert(%s == %#xULL, \"\");\n", fmt.Sprintf(format, args...), value)
+	}
+	for _, r := range rules.All() {
+		if r.Guard != rules.GuardMachPort {
+			continue
+		}
+		for _, name := range append([]string{r.Enum}, r.Aliases...) {
+			if strings.HasPrefix(name, "kGUARD_EXC_") {
+				want(uint64(r.Flavor), "(uint64_t)%s", name)
+			}
+		}
+		c := uint64(r.Code(0x1234))
+		want(uint64(r.Flavor), "EXC_GUARD_DECODE_GUARD_FLAVOR(%#xULL)", c)
+		want(uint64(r.Guard), "EXC_GUARD_DECODE_GUARD_TYPE(%#xULL)", c)
+		want(0x1234, "EXC_GUARD_DECODE_GUARD_TARGET(%#xULL)", c)
+	}
+	want(0x1bfe, "EXC_MASK_ALL")
+	want(0xff, "TASK_EXC_GUARD_ALL")
+	want(uint64(rules.GuardMachPort), "GUARD_TYPE_MACH_PORT")
+	want(1<<56, "MPG_FLAGS_MOD_REFS_PINNED_DEALLOC")
+	const cpu = 1<<61 | 2<<58 | 180<<7 | 50 // half a processor for three minutes, and no more of it
+	want(1, "EXC_RESOURCE_DECODE_RESOURCE_TYPE(%#xULL)", uint64(cpu))
+	want(2, "EXC_RESOURCE_DECODE_FLAVOR(%#xULL)", uint64(cpu))
+	want(180, "EXC_RESOURCE_CPUMONITOR_DECODE_INTERVAL(%#xULL)", uint64(cpu))
+	want(50, "EXC_RESOURCE_CPUMONITOR_DECODE_PERCENTAGE(%#xULL)", uint64(cpu))
+	text.WriteString("exception_port_info_array_t infos;\n")
+	file := filepath.Join(t.TempDir(), "names.c")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(compiler(t, "gcc", "clang"), "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I",
+		s.Include, file).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

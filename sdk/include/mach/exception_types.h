@@ -85,6 +85,7 @@ typedef struct {
 	natural_t iip_receiver_object;
 } ipc_info_port_t;
 typedef ipc_info_port_t exception_handler_info_t;
+typedef ipc_info_port_t *exception_port_info_array_t;
 
 #define EXCEPTION_CODE_MAX 2
 

@@ -79,6 +79,7 @@ typedef uint32_t task_corpse_forking_behavior_t;
 #define TASK_EXC_GUARD_MP_FATAL 0x80
 #define TASK_EXC_GUARD_MP_ALL 0xf0
 #define TASK_EXC_GUARD_ALL 0xff
+#define TASK_EXC_GUARD_ALL 0xff
 
 #define TASK_CORPSE_FORKING_DISABLED_MEM_DIAG 0x01
 

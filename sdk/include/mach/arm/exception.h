@@ -3,6 +3,7 @@
 
 /* Codes. Values: XNU osfmk/mach/arm/exception.h. */
 #define EXC_ARM_UNDEFINED 1
+#define EXC_ARM_SME_DISALLOWED 2
 
 #define EXC_ARM_FP_UNDEFINED 0
 #define EXC_ARM_FP_IO 1

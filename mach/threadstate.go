@@ -5,6 +5,8 @@ const (
 	ARMThreadState    = 1
 	ARMThreadState64  = 6
 	ARMThreadState32  = 9
+	armCounters       = 18 // ARM_CPMU_STATE64
+	armSME            = 28 // ARM_SME_STATE: the first of SVE's and SME's
 	X86ThreadState32  = 1
 	X86ThreadState64  = 4
 	X86ThreadState    = 7
@@ -77,6 +79,15 @@ func ParseThreadFlavor(cpu, name string) (flavor uint32, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// ThreadFlavorOfExceptions says that exception ports can be registered for the flavor: of ARM's, not for counters, SVE and
+// SME.
+//
+// Source: XNU osfmk/mach/arm/thread_status.h and osfmk/mach/i386/thread_status.h, VALID_THREAD_STATE_FLAVOR.
+func ThreadFlavorOfExceptions(cpu string, flavor uint32) bool {
+	_, known := threadFlavors(cpu)[flavor]
+	return known && (cpu == "x86_64" || flavor != armCounters && flavor < armSME)
 }
 
 // ThreadFlavorSetsRegisters says that setting the flavor writes core CPU registers, the program counter among them:

@@ -127,6 +127,17 @@ func TestWellKnown(t *testing.T) {
 	if n, ok := ThreadFlavorName("x86_64", 23); n != "x86_THREAD_FULL_STATE64" || !ok {
 		t.Errorf("flavor 23 = %q, %v", n, ok)
 	}
+	for _, cpu := range []string{"arm64", "x86_64"} {
+		for n := range threadFlavors(cpu) {
+			want := cpu == "x86_64" || n <= 27 && n != 18
+			if got := ThreadFlavorOfExceptions(cpu, n); got != want {
+				t.Errorf("%s %d: %v, want %v", cpu, n, got, want)
+			}
+		}
+		if ThreadFlavorOfExceptions(cpu, 0) || ThreadFlavorOfExceptions(cpu, 8) == (cpu == "arm64") {
+			t.Error(cpu)
+		}
+	}
 	if !ThreadFlavorSetsRegisters("arm64", 6) || ThreadFlavorSetsRegisters("arm64", 17) ||
 		!ThreadFlavorIsDebug("x86_64", 11) || ThreadFlavorSetsRegisters("mips", 1) {
 		t.Error("register and debug flavors are wrong")

@@ -1,10 +1,15 @@
 package object
 
 import (
+	"math"
+
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/mach"
 )
+
+// noFlavor is a thread-state flavor that no processor has.
+const noFlavor = math.MaxUint32
 
 // mayExcept judges a call that registers an exception port for a task or, if excepting is nil, for the host: first the
 // arguments, then the restrictions, then the policy modules.
@@ -13,6 +18,9 @@ import (
 func (m *Machine) mayExcept(by *Thread, excepting *Task, e *ExceptionAction, hardened bool) mach.KernReturn {
 	a := restrict.SetExceptionPorts{Mask: e.Mask, Port: e.Port, Dead: e.Port != nil && !e.Port.Active(),
 		Behavior: e.Behavior, Flavor: e.Flavor, CPU: m.cpu, Hardened: hardened}
+	if e.Flavor != 0 && !mach.ThreadFlavorOfExceptions(m.cpu, e.Flavor) {
+		a.Flavor = noFlavor // threads may have it all the same
+	}
 	if excepting != nil {
 		a.Excepting = excepting.Restrict
 	}

@@ -49,6 +49,10 @@ func (g *generator) reply(r *model.Routine, m *model.Message) {
 			case !isArray(a.Type):
 				g.p("\tOutP->%s = %s;", it.Name, x(a))
 			}
+		case model.VarItem:
+			if aside(a) {
+				g.p("\tmemcpy(OutP->%s, %sOut, %s * %d);", it.Name, a.Name, g.countOf(a, true), unit(a.Type))
+			}
 		case model.OffsetItem:
 			g.p("\tOutP->%s = 0;", it.Name)
 		case model.StringItem:

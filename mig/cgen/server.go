@@ -274,6 +274,10 @@ func (g *generator) declareValue(a *model.Arg, values map[*model.Arg]string) {
 			g.p("\tmach_port_t %s[%d] = { 0 };", in, len0(t))
 		}
 		values[a] = in
+	case aside(a):
+		values[a] = a.Name + "Out"
+		g.p("\t_Alignas(8) char %s[%d] = { 0 };", values[a], t.Size())
+		values[a] = "(void *)" + values[a]
 	case isArray(t):
 		values[a] = "" // in place, in the reply, which must not tell what lay there before
 		if a.Direction == model.Out {
@@ -288,6 +292,14 @@ func (g *generator) declareValue(a *model.Arg, values map[*model.Arg]string) {
 		}
 		values[a] = "&" + a.Name + "Out"
 	}
+}
+
+// aside says that the server's function fills an array outside of the reply, so that no more of the reply is touched
+// than is sent. Servers of exceptions have less room for replies than the longest registers would take.
+func aside(a *model.Arg) bool {
+	const most = 8192 // of a stack, which may be a handler's small one
+	return a.Direction == model.Out && a.Type.Shape == model.VarArray && isArray(a.Type) && !a.Type.IsPort() &&
+		a.Type.Size() <= most
 }
 
 // memories is the type of an array of addresses, without the name that one side may call it by.

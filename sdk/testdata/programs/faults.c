@@ -26,11 +26,27 @@ catch_mach_exception_raise_state(mach_port_t port, exception_type_t exception, c
 	return KERN_SUCCESS;
 }
 
+/* Servers have as much room for a reply as they know it to be long: nothing beyond it is touched. */
+static boolean_t
+no_further(mach_msg_header_t *request, mach_msg_header_t *reply)
+{
+	_Alignas(8) static char room[8192];
+	mach_msg_header_t *answer = (mach_msg_header_t *)(void *)room;
+	boolean_t known;
+
+	memset(room, 0xa5, sizeof room);
+	known = mach_exc_server(request, answer);
+	for (size_t i = answer->msgh_size; i < sizeof room; i++)
+		TRUE_(room[i] == (char)0xa5);
+	memcpy(reply, room, answer->msgh_size);
+	return known;
+}
+
 static void *
 serve(void *unused)
 {
 	(void)unused;
-	mach_msg_server(mach_exc_server, 8192, handler, 0);
+	mach_msg_server(no_further, 2048, handler, 0);
 	return NULL;
 }
 

@@ -27,10 +27,10 @@ func (c threads) ThreadAbortSafely(_ *rpc.Message[port], thread port) mach.KernR
 	return c.thread(thread, object.Control).AbortSafely()
 }
 
-// ThreadConvertThreadState serves thread_convert_thread_state, for which a read port will do.
+// ThreadConvertThreadState serves thread_convert_thread_state.
 func (c threads) ThreadConvertThreadState(_ *rpc.Message[port], thread port, direction, _ int32, in []uint32,
 	room uint32) ([]uint32, mach.KernReturn) {
-	return c.thread(thread, object.Read).ConvertState(direction, in, int(room))
+	return c.thread(thread, object.Control).ConvertState(direction, in, int(room))
 }
 
 // ThreadCreate serves thread_create.

@@ -104,6 +104,8 @@ func TestThreadRuns(t *testing.T) {
 	read := p.name(other.th.ThreadPort(p.Task, object.Read)) // good for reading and for stopping
 	w.want(threadact.ThreadSuspend(c, read), 0)
 	w.want(threadact.ThreadResume(c, read), 0)
+	_, kr = threadact.ThreadConvertThreadState(c, read, object.ConvertToSelf, state.ARMThreadState64, words, 1296)
+	w.want(kr, mach.KernInvalidArgument)
 	for _, kr := range []mach.KernReturn{
 		threadact.ThreadAbort(c, read), threadact.ThreadAbortSafely(c, read),
 		threadact.ThreadSetState(c, read, 6, words), threadact.ThreadTerminate(c, read)} { // which takes the right along

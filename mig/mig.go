@@ -34,6 +34,7 @@ type Options struct {
 	Define  []string
 	Undef   []string
 	Read    func(string) ([]byte, error) // nil: from the disk
+	System  map[string][]byte            // what #include finds where no folder has the file, by the name it asks for
 }
 
 // predefined are the names that Apple's driver and compiler define: the layout is that of 64-bit little-endian systems.
@@ -46,7 +47,7 @@ func Compile(path string, o Options) (*model.Interface, *source.List) {
 	errs := new(source.List)
 	defer errs.Sort()
 	c := cpp.Config{Include: append([]string{filepath.Dir(path)}, o.Include...), Define: o.Define, Undef: o.Undef,
-		Read: o.Read}
+		Read: o.Read, System: o.System}
 	if o.Dialect == syntax.Apple {
 		c.Define = append(append([]string{}, predefined...), o.Define...)
 	}

@@ -48,20 +48,37 @@ func Files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	definitions, err := fs.Glob(defs.Files, "*.defs")
+	definitions, err := Definitions()
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range definitions {
-		b, err := defs.Files.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		out["include/mach/"+name] = b
+	for name, b := range definitions {
+		out["include/"+name] = b
 	}
 	for _, i := range interfaces {
 		if err := generate(out, i.name, i.user, i.server); err != nil {
 			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Definitions returns the system's interface definitions by the name under which others include them:
+// mach/std_types.defs and its like.
+func Definitions() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, in := range []struct {
+		files embed.FS
+		glob  string
+	}{{files, "include/mach/*.defs"}, {defs.Files, "*.defs"}} {
+		names, err := fs.Glob(in.files, in.glob)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if out["mach/"+path.Base(name)], err = in.files.ReadFile(name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil

@@ -18,6 +18,7 @@ import (
 	"portcullis.dev/mig/syntax"
 	"portcullis.dev/mig/xpcgen"
 	"portcullis.dev/rules"
+	"portcullis.dev/sdk"
 )
 
 // migFlags are the flags of the command.
@@ -91,8 +92,14 @@ func runMig(cmd *cobra.Command, path string, f *migFlags) error {
 		return fmt.Errorf("cannot read %s: %w", path, cause(err))
 	}
 	dialect, _ := syntax.ParseDialect(f.dialect)
-	i, diagnostics := mig.Compile(path, mig.Options{Dialect: dialect, Include: f.include, Define: f.define,
-		Undef: f.undef})
+	options := mig.Options{Dialect: dialect, Include: f.include, Define: f.define, Undef: f.undef}
+	if dialect == syntax.Apple { // the definitions are in its language
+		var err error
+		if options.System, err = sdk.Definitions(); err != nil {
+			return err
+		}
+	}
+	i, diagnostics := mig.Compile(path, options)
 	if diagnostics.Errors() == 0 && !f.noLint {
 		severity := source.Warning
 		if f.strict {

@@ -34,6 +34,7 @@ type Config struct {
 	Define  []string                     // "NAME" or "NAME=VALUE", as after -D
 	Undef   []string                     // names that are not defined after all, as after -U
 	Read    func(string) ([]byte, error) // reads a file; nil: from the disk
+	System  map[string][]byte            // what #include finds where no folder has the file, by the name it asks for
 }
 
 // Preprocessor turns files into tokens.
@@ -207,7 +208,8 @@ func (p *Preprocessor) include(l *lexer, t Token) {
 	p.depth--
 }
 
-// find looks a file up: beside the one that includes it where it is quoted, then in the folders of the configuration.
+// find looks a file up: beside the one that includes it where it is quoted, then in the folders of the configuration,
+// and at last among the system's.
 func (p *Preprocessor) find(name string, quoted bool, at source.Pos) (string, []byte, error) {
 	var dirs []string
 	if filepath.IsAbs(name) {
@@ -224,6 +226,9 @@ func (p *Preprocessor) find(name string, quoted bool, at source.Pos) (string, []
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return path, text, err
 		}
+	}
+	if text, ok := p.config.System[name]; ok {
+		return "<built in>/" + name, text, nil
 	}
 	return "", nil, fs.ErrNotExist
 }

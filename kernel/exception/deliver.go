@@ -41,14 +41,14 @@ type message struct {
 	code32 []int32 // without: the lower halves
 }
 
-// deliver asks one handler. aborted says that thread_abort ended the wait.
-func deliver(th *object.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
+// deliver asks one handler; by waits for the answer. aborted says that thread_abort ended the wait.
+func deliver(th *object.Thread, by *ipc.Thread, h *object.Handler, x Exception) (kr mach.KernReturn, aborted bool) {
 	wait := object.Abortable
 	if awaited(x.Type) {
 		wait = object.NotAbortable
 	}
 	th.SetInException(wait)
-	kr = send(th.IPC, &victim{task: th.Task(), thread: th, id: th.ID()}, h, x)
+	kr = send(by, &victim{task: th.Task(), thread: th, id: th.ID()}, h, x)
 	aborted = th.Aborted()
 	th.SetInException(object.NotInException)
 	return kr, aborted

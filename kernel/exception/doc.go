@@ -17,8 +17,9 @@
 //	it returns registers no thread can have    they are not set, the next handler is asked
 //	it answers twice                           there is no right to the second time: MACH_SEND_INVALID_DEST
 //	it never answers                           the thread waits until it, or its task, is ended; or until thread_abort,
-//	                                           after which no handler is asked any more; but thread_abort does not end
-//	                                           the wait for EXC_CRASH, EXC_GUARD and EXC_RESOURCE
+//	                                           after which the next handlers are sent the message and not waited for;
+//	                                           but thread_abort does not end the wait for EXC_CRASH, EXC_GUARD and
+//	                                           EXC_RESOURCE
 //	it faults itself, and would have to
 //	handle that too                            both threads wait: the same
 //

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"portcullis.dev/kernel/object"
+	"portcullis.dev/kernel/restrict"
 	"portcullis.dev/mach"
 )
 
@@ -46,8 +47,11 @@ func awaited(x mach.ExceptionType) bool {
 // Raise offers an exception to the handlers of the thread, its task and the host, in this order, and waits for what they
 // say. It is called in the thread's name: whoever serves the thread does nothing else for it meanwhile.
 //
-// Source: exception_triage_thread.
+// Once thread_abort has ended the wait for one handler, those that come next are sent the message and not waited for.
+//
+// Source: exception_triage_thread; osfmk/kern/ipc_mig.c, kernel_mach_msg_rpc_common.
 func Raise(th *object.Thread, x Exception) Outcome {
+	by := th.IPC
 	for l := range object.Levels {
 		if !th.Active() {
 			return Ended
@@ -60,7 +64,7 @@ func Raise(th *object.Thread, x Exception) Outcome {
 			h.Port.ReleaseSend() // the task could not answer: all of it is about to end
 			continue
 		}
-		kr, aborted := deliver(th, &h, x)
+		kr, aborted := deliver(th, by, &h, x)
 		h.Port.ReleaseSend()
 		switch {
 		case kr == 0:
@@ -68,7 +72,8 @@ func Raise(th *object.Thread, x Exception) Outcome {
 		case !th.Active():
 			return Ended
 		case aborted:
-			return Unhandled
+			by = restrict.NewThread(th.Task().Space, nil)
+			by.Kill() // it sleeps no more
 		case kr == mach.RcvPortDied:
 			if awaited(x.Type) {
 				return Unhandled

@@ -231,7 +231,7 @@ func (th *Thread) releaseByTask() {
 }
 
 // Abort is thread_abort: what the thread waits for is interrupted. In an exception, the answer is not waited for any
-// longer, and no other handler is asked; but the answer to EXC_CRASH, EXC_GUARD and EXC_RESOURCE is.
+// longer, nor are those of the handlers that come next; but the answer to EXC_CRASH, EXC_GUARD and EXC_RESOURCE is.
 //
 // Source: XNU osfmk/kern/thread_act.c, thread_abort; osfmk/kern/exception.c, task_exception_notify.
 func (th *Thread) Abort() mach.KernReturn {

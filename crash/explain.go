@@ -188,7 +188,11 @@ const shortBacktrace = 12
 func (e *explainer) backtrace() {
 	for i := range e.t.Frames {
 		if i == shortBacktrace {
-			e.f.Backtrace = append(e.f.Backtrace, fmt.Sprintf("… %d more frames", len(e.t.Frames)-i))
+			left := "… 1 more frame"
+			if n := len(e.t.Frames) - i; n > 1 {
+				left = fmt.Sprintf("… %d more frames", n)
+			}
+			e.f.Backtrace = append(e.f.Backtrace, left)
 			break
 		}
 		f := &e.t.Frames[i]

@@ -172,7 +172,7 @@ func atLevel(level string) string {
 	case "":
 		return "at the judged level"
 	case rules.LevelNone.String():
-		return "in any process"
+		return "at level none"
 	case rules.LevelHardenedRuntime.String():
 		return "under the hardened runtime"
 	case rules.LevelPlatform.String():

@@ -386,7 +386,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
                          EXCEPTION_DEFAULT | MACH_EXCEPTION_CODES, THREAD_STATE_NONE);`,
 		Right: `task_set_exception_ports(mach_task_self(), EXC_MASK_BAD_ACCESS, port,
                          EXCEPTION_STATE_IDENTITY_PROTECTED | MACH_EXCEPTION_CODES, ARM_THREAD_STATE64);
-// handled by catch_mach_exception_raise_state_identity_protected (message id 2410)`,
+// Intel: x86_THREAD_STATE64; handled by catch_mach_exception_raise_state_identity_protected (message id 2410)`,
 		Verified: true,
 		Doubts: []string{
 			"whether the boot argument thid_should_crash=0 is honoured on release kernels",

@@ -72,7 +72,7 @@ func (c *launchctl) verbs() []*cobra.Command {
 			return err
 		})
 	kickstart.Flags().BoolVarP(&kill, "kill", "k", false, "end the program first if it runs")
-	kickstart.Flags().BoolVarP(&pid, "pid", "p", false, "print the process id")
+	kickstart.Flags().BoolVarP(&pid, "pid", "p", false, "print the process id; with -k nothing where the program has to end first")
 	var enable, disable bool
 	load := verb("load [-w] PATH...", "load jobs into the domain of launchd", cobra.MinimumNArgs(1),
 		func(_ io.Writer, args []string) error {

@@ -22,6 +22,8 @@ type victim struct {
 // get returns registers of the thread, which stands still meanwhile.
 func (v *victim) get(flavor uint32) ([]uint32, mach.KernReturn) {
 	switch {
+	case flavor == 0: // that is a list of flavors elsewhere
+		return nil, mach.KernInvalidArgument
 	case v.thread != nil:
 		return v.thread.GetState(flavor, math.MaxInt)
 	case v.registers != nil:

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"portcullis.dev/mach"
 )
@@ -61,6 +62,38 @@ var arm64Flavors = map[uint32]flavor{
 	ARMPageinState:       {words: 1},
 }
 
+// Flavors that list flavors (THREAD_STATE_FLAVOR_LIST, …_NEW, …_10_9, …_10_13, …_10_15). On x86_64 each is the start of
+// the next.
+//
+// Source: XNU osfmk/i386/pcb.c and osfmk/arm64/status.c, machine_thread_get_state.
+const (
+	list     = 0
+	listNew  = 128
+	list1015 = 131
+)
+
+var (
+	amd64List = []uint32{X86ThreadState, X86FloatState, X86ExceptionState, X86DebugState, 18, 21, X86PageinState}
+	arm64List = []uint32{ARMThreadState, 2, ARMExceptionState64, ARMDebugState64, ARMPageinState}
+)
+
+// listOf returns the flavors that a flavor lists; nil if it lists none.
+func listOf(cpu string, f uint32) []uint32 {
+	switch x86 := cpu == "x86_64"; {
+	case f == list && x86:
+		return []uint32{1, 2, 3} // those of 32 bits
+	case f == list:
+		return []uint32{1, 2, 3, 4}
+	case x86 && f >= listNew && f <= list1015:
+		return slices.Clone(amd64List[:4+f-listNew])
+	case f == listNew:
+		return slices.Clone(arm64List[:4])
+	case f == list1015:
+		return slices.Clone(arm64List)
+	}
+	return nil
+}
+
 func flavorOf(cpu string, f uint32) (flavor, bool) {
 	all := arm64Flavors
 	if cpu == "x86_64" {
@@ -115,6 +148,9 @@ type registers interface {
 
 // get returns the words of a flavor, with its header if it has one.
 func get(cpu string, r registers, f uint32) ([]uint32, mach.KernReturn) {
+	if l := listOf(cpu, f); l != nil {
+		return l, 0
+	}
 	l, ok := flavorOf(cpu, f)
 	if !ok {
 		return nil, mach.KernInvalidArgument

@@ -72,7 +72,8 @@ func (c *launchctl) verbs() []*cobra.Command {
 			return err
 		})
 	kickstart.Flags().BoolVarP(&kill, "kill", "k", false, "end the program first if it runs")
-	kickstart.Flags().BoolVarP(&pid, "pid", "p", false, "print the process id; with -k nothing where the program has to end first")
+	kickstart.Flags().BoolVarP(&pid, "pid", "p", false,
+		"print the process id; nothing where -k has to wait for the old one's end")
 	var enable, disable bool
 	load := verb("load [-w] PATH...", "load jobs into the domain of launchd", cobra.MinimumNArgs(1),
 		func(_ io.Writer, args []string) error {

@@ -78,8 +78,26 @@ func short(d mach.Disposition) string {
 	return s
 }
 
-// items describes the descriptors of a message. What is malformed ends the list.
-func items(b []byte) (all []string) {
+// items describes the descriptors of a message; those that are alike and follow each other, such as the null rights of
+// an array, once. What is malformed ends the list.
+func items(b []byte) []string {
+	var all []string
+	for one, run := descriptors(b), 0; run < len(one); {
+		n := 1
+		for run+n < len(one) && one[run+n] == one[run] {
+			n++
+		}
+		if n == 1 {
+			all = append(all, one[run])
+		} else {
+			all = append(all, fmt.Sprintf("%d times %s", n, one[run]))
+		}
+		run += n
+	}
+	return all
+}
+
+func descriptors(b []byte) (all []string) {
 	const base = mach.HeaderSize + mach.BodySize
 	if len(b) < base {
 		return nil

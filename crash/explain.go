@@ -183,11 +183,16 @@ func (e *explainer) place() (secondary string) {
 	return s
 }
 
-const shortBacktrace = 12
+const (
+	shortBacktrace = 12 // frames that are shown
+	callers        = 4  // frames that are shown above the one at fault, however deep the system's own are
+	longBacktrace  = 24
+)
 
 func (e *explainer) backtrace() {
+	most := min(max(shortBacktrace, e.c.index+1+callers), longBacktrace)
 	for i := range e.t.Frames {
-		if i == shortBacktrace {
+		if i == most {
 			left := "… 1 more frame"
 			if n := len(e.t.Frames) - i; n > 1 {
 				left = fmt.Sprintf("… %d more frames", n)

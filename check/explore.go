@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"portcullis.dev/check/flow"
 	"portcullis.dev/check/flow/op"
@@ -49,7 +50,7 @@ type explorer struct {
 	reaching map[reaching][]flow.Reach
 	scanned  int
 	fields   map[uint64]bool // functions that read fields of their first argument
-	objects  *objects        // nil: not read yet
+	objects  func() *objects // reads them once, whoever asks first of those that look at a time
 	peers    []*macho.Image  // the object files of the library, this one too
 	level    int             // of object files above this
 	outer    *outer          // what is looked for on behalf of another; nil: nothing
@@ -61,6 +62,7 @@ func newExplorer(img *macho.Image) *explorer {
 	isa, _ := isaOf(img)
 	x := &explorer{img: img, isa: isa, view: view{img}, refs: map[uint64]*references{}, vars: map[uint64]*variable{},
 		loads: map[uint64][]uint64{}, fields: map[uint64]bool{}, firstOps: maxFirst, ops: maxOps}
+	x.objects = sync.OnceValue(x.readObjects)
 	for _, s := range img.CodeSections() {
 		x.code += int(s.Size)
 	}
@@ -351,7 +353,7 @@ func (x *explorer) up(now []pending) (next []pending) {
 			slices.Sort(callers)
 			callers = slices.Compact(callers)
 		}
-		if _, ok := x.classes().methods[root]; ok {
+		if _, ok := x.objects().methods[root]; ok {
 			open = true // the lists of methods need not have its address as a pointer
 			callers = append(slices.Clone(callers), x.senders(root)...)
 			slices.Sort(callers)

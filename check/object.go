@@ -44,11 +44,8 @@ const (
 	maxMade    = 16 // ways to make an object
 )
 
-// classes reads the image's classes, once.
-func (x *explorer) classes() *objects {
-	if x.objects != nil {
-		return x.objects
-	}
+// readObjects reads the image's classes.
+func (x *explorer) readObjects() *objects {
 	o := &objects{methods: map[uint64]method{}, named: map[string][]uint64{}, built: map[string][]object{}}
 	classes := x.img.ObjCClasses()
 	for i := range classes {
@@ -64,7 +61,6 @@ func (x *explorer) classes() *objects {
 		add(c.Methods, true)
 		add(c.ClassMethods, false)
 	}
-	x.objects = o
 	return o
 }
 
@@ -76,12 +72,12 @@ func (x *explorer) implements(symbol string) []uint64 {
 	if len(symbol) <= len(flow.PrefixMsgSend) || symbol[:len(flow.PrefixMsgSend)] != flow.PrefixMsgSend {
 		return nil
 	}
-	return x.classes().named[symbol[len(flow.PrefixMsgSend):]]
+	return x.objects().named[symbol[len(flow.PrefixMsgSend):]]
 }
 
 // senders lists the functions of the image that send the message that an implementation is of.
 func (x *explorer) senders(code uint64) []uint64 {
-	m, ok := x.classes().methods[code]
+	m, ok := x.objects().methods[code]
 	if !ok {
 		return nil
 	}
@@ -130,14 +126,14 @@ func (x *explorer) relocated(symbol string) []uint64 {
 
 // made lists the ways in which objects come about whose methods include one; empty where it is no method of objects.
 func (x *explorer) made(code uint64) []object {
-	m, ok := x.classes().methods[code]
+	m, ok := x.objects().methods[code]
 	if !ok || !m.ofObject || m.class.Name == "" {
 		return nil
 	}
-	if out, ok := x.objects.built[m.class.Name]; ok {
+	if out, ok := x.objects().built[m.class.Name]; ok {
 		return out
 	}
-	x.objects.built[m.class.Name] = nil // nothing is known while it is being found out
+	x.objects().built[m.class.Name] = nil // nothing is known while it is being found out
 	var out []object
 	others := map[int64]field{}
 	for i, m := range m.class.Methods {
@@ -154,7 +150,7 @@ func (x *explorer) made(code uint64) []object {
 	for i := range out {
 		out[i].others = others
 	}
-	x.objects.built[m.class.Name] = out
+	x.objects().built[m.class.Name] = out
 	return out
 }
 

@@ -3,11 +3,14 @@ package check
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"portcullis.dev/check/flow"
 	"portcullis.dev/internal/conscience"
+	"portcullis.dev/macho"
 )
 
 // objectVerdicts is what check must say of testdata/objects.m; methods that are not listed are harmless.
@@ -64,4 +67,28 @@ func TestObjects(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestObjectsTogether lets several ask at a time what implements a message, as those do that look at functions side by
+// side.
+func TestObjectsTogether(t *testing.T) {
+	sdk := t.TempDir()
+	if err := conscience.WriteSDK(sdk); err != nil {
+		t.Fatal(err)
+	}
+	file, err := macho.Parse([]byte(read(t, compile(t, "arm64-apple-macos13", "objects.m", "-DUSERS", "-nostdlibinc",
+		"-isystem", filepath.Join(sdk, "include")))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := newExplorer(file.Images[0])
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if len(x.implements(flow.PrefixMsgSend+"installNamed:")) == 0 {
+				t.Error("nothing implements the message")
+			}
+		})
+	}
+	group.Wait()
 }

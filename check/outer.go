@@ -27,7 +27,7 @@ func (x *explorer) outerName(fn uint64) string {
 	if x.img.Type != macho.Object {
 		return ""
 	}
-	if m, ok := x.classes().methods[fn]; ok {
+	if m, ok := x.objects().methods[fn]; ok {
 		return flow.PrefixMsgSend + m.selector
 	}
 	if x.exported == nil {

@@ -247,3 +247,25 @@ func TestWriteError(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestWebPage: the page links to pages of the web alone, whatever a finding has for a source.
+func TestWebPage(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://example.com/a?b#c": "https://example.com/a?b#c", "http://example.com": "http://example.com",
+		"": "", "/:": "", "a.html": "", "//example.com": "", "https:": "", "https:/a": "", "javascript:alert(1)": "",
+		"file:///etc/passwd": "", "https://a b": "", "https://example.com/\"onclick": "https://example.com/%22onclick",
+	} {
+		if got := webPage(address); got != want {
+			t.Errorf("%q: %q, want %q", address, got, want)
+		}
+		if want != "" {
+			continue
+		}
+		var b strings.Builder
+		r := Report{Findings: []Finding{{Rule: "ILLEGAL_MOVE", SDK: &SDK{Name: "a", Source: address}}}}
+		if err := WriteHTML(&b, &r, HTMLOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		checkHTML(t, b.String())
+	}
+}

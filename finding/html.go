@@ -208,7 +208,7 @@ func (r *Report) htmlFinding(e *entry) htmlFinding {
 		h.Call, h.Explain = Printable(crashPlace(f)), true
 	}
 	if f.SDK != nil {
-		h.SDK, h.SDKSource = Printable(f.SDK.about()), Printable(f.SDK.Source)
+		h.SDK, h.SDKSource = Printable(f.SDK.about()), webPage(f.SDK.Source)
 	}
 	if f.Code != nil {
 		h.Code = f.Code.String()

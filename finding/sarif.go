@@ -390,6 +390,14 @@ func helpURI(help string) string {
 	return home
 }
 
+// webPage is the address of a page of the web, "" for what is none: it would lead to somewhere beside the report.
+func webPage(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+		return u.String()
+	}
+	return ""
+}
+
 // sentence makes a sentence of a phrase, or of a second one where the first is empty.
 func sentence(s, otherwise string) string {
 	if s = strings.TrimSpace(s); s == "" {

@@ -96,8 +96,12 @@ func newWorld(t testing.TB, policy restrict.Policy) *world {
 			t.Error(err)
 		}
 		names.Close()
-		if s := w.kernel.Machine.Stats(); s != (object.Stats{}) {
-			t.Errorf("left behind: %+v", s)
+		// Files are closed on the side, however long that takes.
+		for end := time.Now().Add(patience); w.kernel.Machine.Stats() != (object.Stats{}); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("left behind: %+v", w.kernel.Machine.Stats())
+				break
+			}
 		}
 	})
 	return w

@@ -119,6 +119,7 @@ func (w *world) run(program string, args ...string) (string, *os.ProcessState) {
 	cmd.Env = append(os.Environ(), trap.Environment+"="+w.path)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second // its children may not end either
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		w.Fatalf("%s does not end:\n%s", filepath.Base(program), &out)

@@ -10,13 +10,12 @@ import (
 
 // corpse tells whoever handles EXC_CORPSE_NOTIFY what is left of the process, whose threads stand, and says whether
 // somebody handled it. th is the thread that died. The process stays until they have answered, so that its memory can be
-// read; without a handler nothing is made of the task.
+// read; without a handler nothing is made of the task. Others work meanwhile: the caller sees to that.
 func (p *Process) corpse(th *object.Thread, stops *Stops, reason exception.Reason) bool {
 	if !p.mourned() {
 		return false
 	}
 	p.freeze(stops)
-	defer p.kernel.asleep()()
 	right, kr := p.Task.Corpse()
 	if kr != 0 {
 		return false

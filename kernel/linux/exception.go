@@ -72,6 +72,7 @@ func (p *Process) crash(t *thread, s *Stopped, x exception.Exception, signal exc
 	if p.kernel.config.Crashed == nil && !p.mourned() {
 		return
 	}
+	defer p.kernel.asleep()()
 	stops := p.stopOthers(s)
 	if !p.corpse(t.object, stops, exception.Reason{Namespace: exception.ReasonSignal, Code: uint64(signal)}) &&
 		p.kernel.config.Crashed != nil {

@@ -26,47 +26,60 @@ func (l *lane) judge(kr mach.KernReturn) bool {
 	if len(found) == 0 {
 		return true
 	}
-	p, k := l.process, l.process.kernel
-	defer k.asleep()()
 	for i := range found {
-		v := &Violation{Violation: found[i], Process: p, TID: l.tid}
-		asked := exception.Guard(l.thread, &found[i])
-		if v.Fate != restrict.Killed {
-			if asked == exception.Handled || v.Fate == restrict.Offered {
-				continue
-			}
-			if k.config.Violated != nil {
-				if p.flags&trap.HelloGo != 0 {
-					v.Backtrace = l.backtrace()
-				} else {
-					v.Stops = p.Stop(l.tid)
-				}
-				k.config.Violated(v)
-				v.Stops.Release()
-			}
-			continue
+		v := &Violation{Violation: found[i], Process: l.process, TID: l.tid}
+		asked := exception.Guard(l.thread, &v.Violation)
+		if v.Fate == restrict.Killed {
+			l.die(v)
+			return false
 		}
-		if !p.dying.CompareAndSwap(false, true) {
-			return false // another thread was first; its report is the report
+		if asked != exception.Handled && v.Fate != restrict.Offered {
+			l.report(v)
 		}
-		// From here on no other thread may end the process: not while a handler takes its time, nor before the report.
-		if p.flags&trap.HelloGo != 0 {
-			v.Backtrace = l.backtrace()
-		}
-		v.Stops = p.Stop()
-		p.freeze(v.Stops)
-		asked = exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&found[i])))
-		mourned := asked == exception.Unhandled && p.mourned()
-		if k.config.Violated != nil {
-			k.config.Violated(v)
-		}
-		if mourned {
-			p.corpse(l.thread, v.Stops, exception.Reason{Namespace: exception.ReasonGuard, Code: uint64(v.Code)})
-		}
-		p.Kill()
-		return false
 	}
 	return true
+}
+
+// report tells of a guard that lets the process live.
+func (l *lane) report(v *Violation) {
+	p, k := l.process, l.process.kernel
+	if k.config.Violated == nil {
+		return
+	}
+	defer k.asleep()()
+	if p.flags&trap.HelloGo != 0 {
+		v.Backtrace = l.backtrace()
+	} else {
+		v.Stops = p.Stop(l.tid)
+	}
+	k.config.Violated(v)
+	v.Stops.Release()
+}
+
+// die ends the process for a guard, unless another thread's guard does so already: then that report is the report.
+func (l *lane) die(v *Violation) {
+	p, k := l.process, l.process.kernel
+	if !p.dying.CompareAndSwap(false, true) {
+		return
+	}
+	// From here on no other thread may end the process: not while a handler takes its time, nor before the report.
+	awake := k.asleep()
+	if p.flags&trap.HelloGo != 0 {
+		v.Backtrace = l.backtrace()
+	}
+	v.Stops = p.Stop()
+	p.freeze(v.Stops)
+	awake()
+	asked := exception.Raise(l.thread, exception.Crash(exception.SIGKILL, exception.GuardOf(&v.Violation)))
+	defer k.asleep()()
+	mourned := asked == exception.Unhandled && p.mourned()
+	if k.config.Violated != nil {
+		k.config.Violated(v)
+	}
+	if mourned {
+		p.corpse(l.thread, v.Stops, exception.Reason{Namespace: exception.ReasonGuard, Code: uint64(v.Code)})
+	}
+	p.Kill()
 }
 
 // backtraceTime is how long a thread may take to tell its backtrace, and backtraceMax how much it may tell.

@@ -39,7 +39,7 @@ var maxLooking = int64(max(1, runtime.NumCPU()/2))
 type ready struct {
 	mu     sync.Mutex
 	lanes  []*lane
-	active int // workers in a call
+	active int // workers in a call, less those that sleep there
 }
 
 // enter begins what a worker does in a call other than sleeping; drain ends it.
@@ -64,17 +64,33 @@ func (r *ready) take() *lane {
 	return nil
 }
 
+// put adds a lane. It returns false if there may be nobody to take it: then the caller has entered, and starts somebody.
+func (r *ready) put(l *lane) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lanes = append(r.lanes, l)
+	if r.active > 0 {
+		return true
+	}
+	r.active++
+	return false
+}
+
+// pause is what a worker does before it sleeps in a call; enter ends it. It returns false if there are lanes to take:
+// then the caller has not left, and starts somebody to do so.
+func (r *ready) pause() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lanes) > 0 {
+		return false
+	}
+	r.active--
+	return true
+}
+
 // put adds a lane. It is called with ports locked.
 func (k *Kernel) put(l *lane) {
-	r := &k.ready
-	r.mu.Lock()
-	r.lanes = append(r.lanes, l)
-	alone := r.active == 0
-	if alone {
-		r.active++
-	}
-	r.mu.Unlock()
-	if alone {
+	if !k.ready.put(l) {
 		go k.leave()
 	}
 }
@@ -106,18 +122,16 @@ func (k *Kernel) work(l *lane) {
 	}
 }
 
-// asleep lets others work while the caller sleeps in a call; the function returned ends that. What the call has made ready
-// so far is finished first. Threads that live in the kernel's own process are no workers, and change nothing.
+// asleep lets others work while the caller, a worker in a call, sleeps there; the function returned ends that. What the
+// call has made ready so far is left to somebody else: the caller may hold locks.
+//
+// Threads in the kernel's own process, which are no workers, call it too. While they sleep fewer workers seem active than
+// are, and one that is missed is started.
 func (k *Kernel) asleep() (awake func()) {
-	r := &k.ready
-	r.mu.Lock()
-	worker := r.active > 0
-	r.mu.Unlock()
-	if !worker {
-		return func() {}
+	if !k.ready.pause() {
+		go k.leave()
 	}
-	k.leave()
-	return r.enter
+	return k.ready.enter
 }
 
 // leave ends what enter began, for who has no lane to look at.

@@ -43,3 +43,44 @@ func await(v *atomic.Int64, n int64) {
 		}
 	}
 }
+
+// TestPause: whatever is made ready, somebody is there to take it, also while threads sleep that are no workers.
+func TestPause(t *testing.T) {
+	var r ready
+	l := new(lane)
+	leave := func() {
+		t.Helper()
+		if r.take() != nil {
+			t.Error("there is something to take")
+		}
+	}
+	r.enter()
+	if !r.pause() {
+		t.Error("a worker that sleeps has something to take")
+	}
+	if !r.pause() { // no worker
+		t.Error("a thread that sleeps has something to take")
+	}
+	r.enter()
+	leave() // the second worker
+	for range 2 {
+		if r.put(l) {
+			t.Fatal("nobody is active, and nobody is started")
+		}
+		if r.take() != l {
+			t.Error("it is not what was put")
+		}
+		leave()
+	}
+	r.enter()
+	r.enter()
+	if r.active != 1 {
+		t.Errorf("%d are active", r.active)
+	}
+	if !r.put(l) {
+		t.Error("somebody is started where a worker is active")
+	}
+	if r.pause() {
+		t.Error("a worker sleeps, and leaves what is ready")
+	}
+}

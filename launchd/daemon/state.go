@@ -26,6 +26,9 @@ type State struct {
 // maxOverrides is how many jobs of one owner can be enabled or disabled.
 const maxOverrides = 10_000
 
+// unfinished are the names of files that are being written.
+const unfinished = ".disabled-*"
+
 // OpenState opens a directory, which is made if it is missing. It must be the user's or root's, and one launchd has it at
 // a time.
 func OpenState(path string) (*State, error) {
@@ -48,6 +51,10 @@ func OpenState(path string) (*State, error) {
 	if err != nil {
 		dir.Close()
 		return nil, err
+	}
+	begun, _ := fs.Glob(os.DirFS(path), unfinished) // by a launchd that was killed
+	for _, name := range begun {
+		os.Remove(filepath.Join(path, name))
 	}
 	return &State{dir}, nil
 }
@@ -113,7 +120,7 @@ func (s *State) Write(o launchd.Owner, disabled map[string]bool) error {
 	if b = append(b, '\n'); len(b) > maxFile {
 		return fmt.Errorf("%s would have more than %d bytes", path, maxFile)
 	}
-	f, err := os.CreateTemp(s.dir.Name(), ".disabled-*") // 0600
+	f, err := os.CreateTemp(s.dir.Name(), unfinished) // 0600
 	if err != nil {
 		return err
 	}

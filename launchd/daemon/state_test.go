@@ -44,6 +44,9 @@ func TestState(t *testing.T) {
 		t.Errorf("a second launchd: %v", err)
 	}
 	s.Close()
+	if err := os.WriteFile(dir+"/.disabled-1", []byte("<plist"), 0o600); err != nil { // as a launchd leaves it that is killed
+		t.Fatal(err)
+	}
 	s = openState(t, dir)
 	for o, m := range want {
 		if got, err := s.Read(o); err != nil || !maps.Equal(got, m) {

@@ -126,14 +126,15 @@ func (x *explorer) relocated(symbol string) []uint64 {
 
 // made lists the ways in which objects come about whose methods include one; empty where it is no method of objects.
 func (x *explorer) made(code uint64) []object {
-	m, ok := x.objects().methods[code]
+	known := x.objects()
+	m, ok := known.methods[code]
 	if !ok || !m.ofObject || m.class.Name == "" {
 		return nil
 	}
-	if out, ok := x.objects().built[m.class.Name]; ok {
+	if out, ok := known.built[m.class.Name]; ok {
 		return out
 	}
-	x.objects().built[m.class.Name] = nil // nothing is known while it is being found out
+	known.built[m.class.Name] = nil // nothing is known while it is being found out
 	var out []object
 	others := map[int64]field{}
 	for i, m := range m.class.Methods {
@@ -150,7 +151,7 @@ func (x *explorer) made(code uint64) []object {
 	for i := range out {
 		out[i].others = others
 	}
-	x.objects().built[m.class.Name] = out
+	known.built[m.class.Name] = out
 	return out
 }
 

@@ -114,3 +114,21 @@ func TestGuardCorpse(t *testing.T) {
 		t.Errorf("it says %q, want %q", out, want)
 	}
 }
+
+// TestDeaf: a thread that cannot be stopped keeps no other out of the report.
+func TestDeaf(t *testing.T) {
+	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/deaf.c")
+	w := newWorld(t, restrict.Default)
+	out, end := w.run(program)
+	if s := end.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGSEGV {
+		t.Fatalf("%v\n%s", end, out)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.crashes) != 1 {
+		t.Fatalf("%d crashes", len(w.crashes))
+	}
+	if n := len(w.crashes[0].Stops.Threads); n != 13 {
+		t.Errorf("%d threads stopped, want the one that faults and 12 that wait", n)
+	}
+}

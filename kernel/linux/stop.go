@@ -3,8 +3,11 @@
 package linux
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +16,12 @@ import (
 	"portcullis.dev/trap"
 )
 
-// stopTime is how long threads may take to stop. A thread that blocks the signal does not.
-const stopTime = 500 * time.Millisecond
+// stopTime is how long threads may take to stop, and blockedTime how long those that block the signal as they are asked:
+// most do so for good, as the threads of sanitizers, and some for a moment.
+const (
+	stopTime    = 500 * time.Millisecond
+	blockedTime = stopTime / 10
+)
 
 // deafTime is how long the kernel is short with a process one of whose threads did not stop.
 const deafTime = 3 * time.Second
@@ -85,10 +92,21 @@ func (s *stops) abandon() {
 	}
 }
 
-// request asks a thread to stop; the channel brings it, or is closed.
-func (p *Process) request(tid int) (chan *Stopped, error) {
+// stopWait waits for a thread that was asked to stop.
+type stopWait struct {
+	tid   int
+	c     chan *Stopped // brings it, or is closed
+	until time.Time
+}
+
+// request asks a thread to stop.
+func (p *Process) request(tid int) (*stopWait, error) {
 	if p.flags&trap.HelloRecords == 0 {
 		return nil, errNotStopped
+	}
+	most := stopTime
+	if p.blocks(tid) {
+		most = blockedTime
 	}
 	c := make(chan *Stopped, 1)
 	p.stops.mu.Lock()
@@ -105,7 +123,34 @@ func (p *Process) request(tid int) (chan *Stopped, error) {
 		p.forget(tid, c)
 		return nil, err
 	}
-	return c, nil
+	return &stopWait{tid, c, time.Now().Add(most)}, nil
+}
+
+// blocks says that a thread blocks the signal that stops it.
+func (p *Process) blocks(tid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", p.PID, tid))
+	_, mask, _ := bytes.Cut(status, []byte("\nSigBlk:\t"))
+	mask, _, _ = bytes.Cut(mask, []byte("\n"))
+	blocked, _ := strconv.ParseUint(string(mask), 16, 64)
+	return blocked&(1<<(stopSignal-1)) != 0
+}
+
+// await returns the thread once it has stopped; nil if it does not in time, or has ended.
+func (p *Process) await(w *stopWait) *Stopped {
+	late := time.NewTimer(time.Until(w.until))
+	defer late.Stop()
+	select {
+	case s := <-w.c:
+		return s
+	case <-late.C:
+	}
+	select {
+	case s := <-w.c: // it came while others were waited for
+		return s
+	default:
+		p.forget(w.tid, w.c)
+		return nil
+	}
 }
 
 // forget ends a wait. A thread that stops all the same is sent on.
@@ -133,25 +178,20 @@ func (p *Process) signalThread(tid int) error {
 
 // StopThread stops a thread and returns it with its registers.
 func (p *Process) StopThread(tid int) (*Stopped, error) {
-	c, err := p.request(tid)
+	w, err := p.request(tid)
 	if err != nil {
 		return nil, fmt.Errorf("stopping thread %d: %w", tid, err)
 	}
-	most := stopTime
 	if at := p.deaf.Load(); at != 0 && monotonic()-uint64(at) < uint64(deafTime) {
-		most /= 10
+		w.until = time.Now().Add(blockedTime)
 	}
-	select {
-	case s := <-c:
-		if s != nil {
-			p.deaf.Store(0)
-			return s, nil
-		}
-	case <-time.After(most):
+	s := p.await(w)
+	if s == nil {
 		p.deaf.Store(int64(monotonic()))
+		return nil, fmt.Errorf("stopping thread %d: %w", tid, errNotStopped)
 	}
-	p.forget(tid, c)
-	return nil, fmt.Errorf("stopping thread %d: %w", tid, errNotStopped)
+	p.deaf.Store(0)
+	return s, nil
 }
 
 // set gives the record back to the thread in a state.
@@ -239,24 +279,17 @@ func (p *Process) Stop(tids ...int) *Stops {
 	if len(tids) == 0 {
 		tids = p.tids()
 	}
-	waits := map[int]chan *Stopped{}
+	var waits []*stopWait
 	for _, tid := range tids {
 		if stands := p.standing(tid); stands != nil {
 			s.Threads = append(s.Threads, stands)
-		} else if c, err := p.request(tid); err == nil {
-			waits[tid] = c
+		} else if w, err := p.request(tid); err == nil {
+			waits = append(waits, w)
 		}
 	}
-	late := time.After(stopTime)
-	for tid, c := range waits {
-		select {
-		case t := <-c:
-			if t != nil {
-				s.Threads = append(s.Threads, t)
-			}
-		case <-late:
-			p.forget(tid, c)
-			late = time.After(0)
+	for _, w := range waits {
+		if t := p.await(w); t != nil {
+			s.Threads = append(s.Threads, t)
 		}
 	}
 	return s

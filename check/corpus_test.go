@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,8 +153,8 @@ func TestCorpus(t *testing.T) {
 	defer sum.log(t)
 	for _, s := range readSheets(t) {
 		t.Run(s.Package, func(t *testing.T) {
-			if s.Large && raceDetector() {
-				t.Skip("SKIPPED: too large for the race detector; run without -race as well")
+			if s.Large {
+				corpus.SkipRaced(t)
 			}
 			if end, ok := t.Deadline(); ok && time.Until(end) < time.Minute {
 				t.Skip("SKIPPED: less than a minute until the deadline of all tests; raise -timeout")
@@ -282,12 +281,6 @@ func scannedPlaces(t *testing.T, file string, s *sheet) map[string]bool {
 		t.Error(err)
 	}
 	return out
-}
-
-// raceDetector tells whether this program was built with -race, which makes it ten times slower.
-func raceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // A program by itself gives what it gives inside its package, and so does the folder it lies in.

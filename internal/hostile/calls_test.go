@@ -34,6 +34,7 @@ var callers = []struct {
 // TestCalls damages published images in the functions that make calls which are judged, so that code is followed which
 // no compiler wrote, and in what says how to read them.
 func TestCalls(t *testing.T) {
+	corpus.SkipRaced(t)
 	for _, c := range callers {
 		t.Run(c.image+" "+c.arch, func(t *testing.T) {
 			data, calls := caller(t, corpus.NPM(t, c.spec), c.image, c.arch)

@@ -43,8 +43,8 @@ func (s stat) number(field int) uint64 {
 	return n
 }
 
-// fields reads a file of lines "name: number", as /proc/…/status.
-func fields(path string) map[string]uint64 {
+// fields reads a file of lines "name: number", as /proc/…/status, whose numbers have a base.
+func fields(path string, base int) map[string]uint64 {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil
@@ -53,7 +53,7 @@ func fields(path string) map[string]uint64 {
 	for line := range strings.Lines(string(b)) {
 		name, rest, _ := strings.Cut(line, ":")
 		if f := strings.Fields(rest); len(f) > 0 {
-			all[name], _ = strconv.ParseUint(f[0], 10, 64)
+			all[name], _ = strconv.ParseUint(f[0], base, 64)
 		}
 	}
 	return all
@@ -61,7 +61,7 @@ func fields(path string) map[string]uint64 {
 
 // Usage implements [server.TaskFacts].
 func (p *Process) Usage() server.TaskUsage {
-	s, st := readStat(fmt.Sprintf("/proc/%d/stat", p.PID)), fields(fmt.Sprintf("/proc/%d/status", p.PID))
+	s, st := readStat(fmt.Sprintf("/proc/%d/stat", p.PID)), fields(fmt.Sprintf("/proc/%d/status", p.PID), 10)
 	u := server.TaskUsage{Virtual: s.number(23), Resident: s.number(24) * pageSize, ResidentMax: st["VmHWM"] << 10,
 		Internal: st["RssAnon"] << 10, External: (st["RssFile"] + st["RssShmem"]) << 10,
 		User: s.number(14) * clockTick, System: s.number(15) * clockTick,
@@ -124,7 +124,7 @@ const (
 // Computer implements [server.HostFacts].
 func (Host) Computer() server.Computer {
 	c := server.Computer{Processors: uint32(runtime.NumCPU()), PhysicalProcessors: uint32(runtime.NumCPU()),
-		Memory: fields("/proc/meminfo")["MemTotal"] << 10, PageSize: pageSize, CPUType: cpuTypeX86,
+		Memory: fields("/proc/meminfo", 10)["MemTotal"] << 10, PageSize: pageSize, CPUType: cpuTypeX86,
 		CPUSubtype: cpuSubtypeX86}
 	if cpu == "arm64" {
 		c.CPUType, c.CPUSubtype = cpuTypeARM64, cpuSubtypeARM
@@ -155,7 +155,7 @@ func (Host) Load() (l server.Load) {
 			l.Ticks = append(l.Ticks, [4]uint32{uint32(n[0]), uint32(n[2]), uint32(n[3]), uint32(n[1])})
 		}
 	}
-	m, v := fields("/proc/meminfo"), vmstat()
+	m, v := fields("/proc/meminfo", 10), vmstat()
 	l.Pages = server.Pages{Free: m["MemFree"] / 4, Active: m["Active"] / 4, Inactive: m["Inactive"] / 4,
 		Wired: (m["Unevictable"] + m["Slab"] + m["KernelStack"] + m["PageTables"]) / 4, ZeroFilled: v["pgalloc_normal"],
 		Reactivated: v["pgactivate"], PagedIn: v["pgpgin"] / 4, PagedOut: v["pgpgout"] / 4, Faults: v["pgfault"]}

@@ -3,11 +3,8 @@
 package linux
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +13,8 @@ import (
 	"portcullis.dev/trap"
 )
 
-// stopTime is how long threads may take to stop, and blockedTime how long those that block the signal as they are asked:
-// most do so for good, as the threads of sanitizers, and some for a moment.
+// stopTime is how long threads may take to stop, and blockedTime how long those that block the signal: most do so for
+// good, as the threads of sanitizers, and some for a moment.
 const (
 	stopTime    = 500 * time.Millisecond
 	blockedTime = stopTime / 10
@@ -72,12 +69,13 @@ func (p *Process) fault(index uint32) error {
 	p.stops.mu.Lock()
 	c := p.stops.waiting[s.TID]
 	delete(p.stops.waiting, s.TID)
+	if c != nil {
+		c <- s // has room for it; and who forgets the wait finds it there
+	}
 	p.stops.mu.Unlock()
 	if c == nil {
 		s.Resume() // too late, or of itself
-		return nil
 	}
-	c <- s
 	return nil
 }
 
@@ -96,17 +94,14 @@ func (s *stops) abandon() {
 type stopWait struct {
 	tid   int
 	c     chan *Stopped // brings it, or is closed
-	until time.Time
+	asked time.Time
+	most  time.Duration
 }
 
 // request asks a thread to stop.
 func (p *Process) request(tid int) (*stopWait, error) {
 	if p.flags&trap.HelloRecords == 0 {
 		return nil, errNotStopped
-	}
-	most := stopTime
-	if p.blocks(tid) {
-		most = blockedTime
 	}
 	c := make(chan *Stopped, 1)
 	p.stops.mu.Lock()
@@ -120,52 +115,56 @@ func (p *Process) request(tid int) (*stopWait, error) {
 	p.stops.waiting[tid] = c
 	p.stops.mu.Unlock()
 	if err := p.signalThread(tid); err != nil {
-		p.forget(tid, c)
+		if s := p.forget(tid, c); s != nil {
+			s.Resume()
+		}
 		return nil, err
 	}
-	return &stopWait{tid, c, time.Now().Add(most)}, nil
+	return &stopWait{tid, c, time.Now(), stopTime}, nil
 }
 
 // blocks says that a thread blocks the signal that stops it.
 func (p *Process) blocks(tid int) bool {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", p.PID, tid))
-	_, mask, _ := bytes.Cut(status, []byte("\nSigBlk:\t"))
-	mask, _, _ = bytes.Cut(mask, []byte("\n"))
-	blocked, _ := strconv.ParseUint(string(mask), 16, 64)
-	return blocked&(1<<(stopSignal-1)) != 0
+	status := fields(fmt.Sprintf("/proc/%d/task/%d/status", p.PID, tid), 16)
+	return status["SigBlk"]&(1<<(stopSignal-1)) != 0
+}
+
+// wait waits for a time since the thread was asked; false if it did not stop and has not ended by then.
+func (w *stopWait) wait(most time.Duration) (*Stopped, bool) {
+	late := time.NewTimer(time.Until(w.asked.Add(most)))
+	defer late.Stop()
+	select {
+	case s := <-w.c:
+		return s, true
+	case <-late.C:
+		return nil, false
+	}
 }
 
 // await returns the thread once it has stopped; nil if it does not in time, or has ended.
 func (p *Process) await(w *stopWait) *Stopped {
-	late := time.NewTimer(time.Until(w.until))
-	defer late.Stop()
-	select {
-	case s := <-w.c:
-		return s
-	case <-late.C:
+	s, over := w.wait(blockedTime)
+	if !over && w.most > blockedTime && !p.blocks(w.tid) {
+		s, over = w.wait(w.most)
 	}
-	select {
-	case s := <-w.c: // it came while others were waited for
-		return s
-	default:
-		p.forget(w.tid, w.c)
-		return nil
+	if !over {
+		s = p.forget(w.tid, w.c)
 	}
+	return s
 }
 
-// forget ends a wait. A thread that stops all the same is sent on.
-func (p *Process) forget(tid int, c chan *Stopped) {
+// forget ends a wait. It returns the thread if it has stopped all the same, while others were waited for.
+func (p *Process) forget(tid int, c chan *Stopped) *Stopped {
 	p.stops.mu.Lock()
+	defer p.stops.mu.Unlock()
 	if p.stops.waiting[tid] == c {
 		delete(p.stops.waiting, tid)
 	}
-	p.stops.mu.Unlock()
 	select {
 	case s := <-c:
-		if s != nil {
-			s.Resume()
-		}
+		return s
 	default:
+		return nil
 	}
 }
 
@@ -183,7 +182,7 @@ func (p *Process) StopThread(tid int) (*Stopped, error) {
 		return nil, fmt.Errorf("stopping thread %d: %w", tid, err)
 	}
 	if at := p.deaf.Load(); at != 0 && monotonic()-uint64(at) < uint64(deafTime) {
-		w.until = time.Now().Add(blockedTime)
+		w.most = blockedTime
 	}
 	s := p.await(w)
 	if s == nil {

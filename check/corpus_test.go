@@ -16,6 +16,7 @@ import (
 
 	"portcullis.dev/finding"
 	"portcullis.dev/internal/corpus"
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/macho"
 	"portcullis.dev/macho/container"
 	"portcullis.dev/rules"
@@ -154,7 +155,7 @@ func TestCorpus(t *testing.T) {
 	for _, s := range readSheets(t) {
 		t.Run(s.Package, func(t *testing.T) {
 			if s.Large {
-				corpus.SkipRaced(t)
+				raced.Skip(t)
 			}
 			if end, ok := t.Deadline(); ok && time.Until(end) < time.Minute {
 				t.Skip("SKIPPED: less than a minute until the deadline of all tests; raise -timeout")

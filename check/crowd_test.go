@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"portcullis.dev/internal/corpus"
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/macho/container"
 )
 
 // TestCrowd reads object files with many functions, or many calls in none, to be looked at. What each takes is let go of
 // soon.
 func TestCrowd(t *testing.T) {
-	corpus.SkipRaced(t)
+	raced.Skip(t)
 	const functions, most = 5000, 256 << 20
 	for _, arch := range []string{"arm64", "x86_64"} {
 		m := maker{t: t, arch: arch, system: "macos13"}

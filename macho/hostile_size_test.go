@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"testing"
 
-	"portcullis.dev/internal/corpus"
+	"portcullis.dev/internal/raced"
 )
 
 // TestLargeHostileTables has tables of many megabytes that small readers make gigabytes of: strings that overlap, one
 // stub, function, bind and edge to a byte or two. What is allocated stays within a small multiple of the file.
 func TestLargeHostileTables(t *testing.T) {
-	corpus.SkipRaced(t)
+	raced.Skip(t)
 	const size = 24 << 20
 	filler := bytes.Repeat([]byte{1}, size)
 	cmd := func(vs ...uint32) []byte { return (&builder{}).u32(vs...).b }

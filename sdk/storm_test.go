@@ -17,6 +17,7 @@ import (
 	"time"
 	"weak"
 
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/linux"
 	"portcullis.dev/kernel/object"
@@ -68,7 +69,7 @@ func TestStorm(t *testing.T) {
 	switch {
 	case os.Getenv(long) != "":
 		n = 3000
-	case testing.Short() || raceEnabled:
+	case testing.Short() || raced.On():
 		n = 40
 	}
 	program := build(t, compiler(t, "gcc", "clang"), "testdata/victims/storm.c")
@@ -140,7 +141,7 @@ func TestStorm(t *testing.T) {
 // storm runs n programs, some at a time, and kills what is left of each after a while.
 func (w *world) storm(program string, n int) {
 	life := 200 * time.Millisecond
-	if raceEnabled {
+	if raced.On() {
 		life *= 5 // a slow kernel
 	}
 	var wait sync.WaitGroup

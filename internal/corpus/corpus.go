@@ -25,8 +25,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,16 +55,6 @@ var integrities = sync.OnceValue(func() map[string]string {
 	}
 	return known
 })
-
-// SkipRaced skips a test that reads much under the race detector, which makes it ten times slower and has nothing new to
-// tell about it.
-func SkipRaced(t testing.TB) {
-	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("SKIPPED: too slow under the race detector; run without -race as well")
-	}
-}
 
 // NPM returns the path of the package's tarball (.tgz), for instance of "go-ios@1.2.0".
 func NPM(t testing.TB, spec string) string {

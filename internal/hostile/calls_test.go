@@ -11,6 +11,7 @@ import (
 	"portcullis.dev/finding"
 	"portcullis.dev/internal/corpus"
 	"portcullis.dev/internal/hostile"
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/macho"
 	"portcullis.dev/macho/container"
 	"portcullis.dev/rules"
@@ -34,7 +35,7 @@ var callers = []struct {
 // TestCalls damages published images in the functions that make calls which are judged, so that code is followed which
 // no compiler wrote, and in what says how to read them.
 func TestCalls(t *testing.T) {
-	corpus.SkipRaced(t)
+	raced.Skip(t)
 	for _, c := range callers {
 		t.Run(c.image+" "+c.arch, func(t *testing.T) {
 			data, calls := caller(t, corpus.NPM(t, c.spec), c.image, c.arch)

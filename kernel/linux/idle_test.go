@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/trap"
 )
 
@@ -99,7 +100,7 @@ func TestIdle(t *testing.T) {
 	} {
 		got := each(b.of)
 		t.Logf("%.1f %s", got, b.what)
-		if got > b.most && !raceEnabled {
+		if got > b.most && !raced.On() {
 			t.Errorf("a task that waits has %.1f %s, at most %.1f", got, b.what, b.most)
 		}
 	}

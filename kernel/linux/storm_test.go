@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis.dev/internal/raced"
 	"portcullis.dev/kernel/ipc"
 	"portcullis.dev/kernel/linux"
 	"portcullis.dev/mach"
@@ -140,10 +141,10 @@ func holds() holding {
 // TestStorm kills processes at any moment of what they do: sending, receiving, forking. What they had is given back.
 func TestStorm(t *testing.T) {
 	n, life := 200, 300*time.Millisecond
-	if testing.Short() || raceEnabled {
+	if testing.Short() || raced.On() {
 		n = 40
 	}
-	if raceEnabled {
+	if raced.On() {
 		life = 2 * time.Second // processes take long to start
 	}
 	if v := os.Getenv(stormVariable); v != "" {

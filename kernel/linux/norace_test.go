@@ -1,5 +1,0 @@
-//go:build linux && !race
-
-package linux_test
-
-const raceEnabled = false

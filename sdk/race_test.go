@@ -1,5 +1,0 @@
-//go:build linux && race
-
-package sdk_test
-
-const raceEnabled = true
